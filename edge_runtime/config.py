@@ -1,0 +1,286 @@
+"""Settings: one table that makes the flags, the environment variables and the keys of the TOML file.
+
+Flags beat environment beats file beats default. Every error names the key, where it was set, the value and what is
+allowed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edge_runtime.errors import ConfigError
+
+ENV_PREFIX = "EDGE_RUNTIME_"
+BACKEND_NAMES = ("auto", "cpu", "edgetpu", "gpu")
+ENGINE_NAMES = ("auto", "litert", "tflite-runtime")
+STDOUT = Path("-")
+EXCLUSIVE = (("headless", "display"), ("append", "overwrite"))
+
+Parser = Callable[[Any], Any]
+
+
+def text(value: Any) -> str:
+    """Return a non-empty string; a number is taken as the text it was written as."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError("a text")
+    if not str(value).strip():
+        raise ValueError("a text that is not empty")
+    return str(value)
+
+
+def path(value: Any) -> Path:
+    """Return a path, with ~ as the home folder."""
+    return Path(text(value)).expanduser()
+
+
+def switch(value: Any) -> bool:
+    """Return a truth value: TOML's own, or 1/0, true/false, yes/no, on/off."""
+    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    if str(value).lower() in words:
+        return words[str(value).lower()]
+    raise ValueError("true or false")
+
+
+def number(low: float, high: float, unit: str = "") -> Parser:
+    """Return a parser of a finite number from low to high."""
+    allowed = f"a number from {low:g} to {high:g}{' ' + unit if unit else ''}"
+
+    def parse(value: Any) -> float:
+        try:
+            parsed = float(value)
+        except (TypeError, ValueError):
+            raise ValueError(allowed) from None
+        if isinstance(value, bool) or not low <= parsed <= high:
+            raise ValueError(allowed)
+        return parsed
+
+    return parse
+
+
+def whole(low: int, high: int) -> Parser:
+    """Return a parser of a whole number from low to high."""
+    allowed = f"a whole number from {low} to {high}"
+
+    def parse(value: Any) -> int:
+        try:
+            parsed = int(str(value))
+        except ValueError:
+            raise ValueError(allowed) from None
+        if isinstance(value, bool) or not low <= parsed <= high:
+            raise ValueError(allowed)
+        return parsed
+
+    return parse
+
+
+def or_auto(parser: Parser) -> Parser:
+    """Return a parser that also takes "auto", as None."""
+
+    def parse(value: Any) -> Any:
+        if value == "auto":
+            return None
+        try:
+            return parser(value)
+        except ValueError as exc:
+            raise ValueError(f"auto, or {exc}") from None
+
+    return parse
+
+
+def one_of(*choices: str) -> Parser:
+    """Return a parser of one of these words."""
+
+    def parse(value: Any) -> str:
+        if value not in choices:
+            raise ValueError(f"one of {', '.join(choices)}")
+        return str(value)
+
+    return parse
+
+
+def backend(value: Any) -> str:
+    """Return a backend with an optional device: "cpu", "edgetpu:usb:0"."""
+    if str(value).partition(":")[0] not in BACKEND_NAMES:
+        raise ValueError(f"one of {', '.join(BACKEND_NAMES)}, with a device after a colon as in edgetpu:usb:0")
+    return str(value)
+
+
+def names(value: Any) -> tuple[str, ...]:
+    """Return a list of names: a TOML array, or words with commas between."""
+    items = value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
+        raise ValueError("names with commas between, as in person,car")
+    found = tuple(item.strip() for item in items if item.strip())
+    if not found:
+        raise ValueError("at least one name, as in person,car")
+    return found
+
+
+def size(value: Any) -> tuple[int, int]:
+    """Return (width, height) of "1280x720"."""
+    width, _, height = str(value).lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal() and 16 <= int(width) <= 8192 and 16 <= int(height) <= 8192):
+        raise ValueError("a size as in 1280x720, each side 16 to 8192")
+    return int(width), int(height)
+
+
+def setting(default: Any, parse: Parser, metavar: str, text: str) -> Any:
+    """Return a dataclass field that also knows how to read its value and how to explain itself."""
+    return field(default=default, metadata={"parse": parse, "metavar": metavar, "help": text})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Every setting of ``run``. A field ``num_threads`` is ``--num-threads`` and ``EDGE_RUNTIME_NUM_THREADS``."""
+
+    model: Path | None = setting(None, path, "FILE", "the .tflite model")
+    labels: Path | None = setting(None, path, "FILE", "label file, if the model brings none or the wrong one")
+    source: str = setting("0", text, "SOURCE", "camera number or /dev/videoN, picamera, rtsp:// or http:// address, "
+                          "video file, folder or glob of pictures, or scene (drawn shapes)")  # fmt: skip
+    size: tuple[int, int] | None = setting(None, size, "WxH", "picture size to ask the camera for")
+    fps: float | None = setting(None, number(0.1, 1000), "N", "frames per second to ask the camera for")
+    realtime: bool = setting(False, switch, "", "play a video file at its own speed, dropping frames like a camera")
+    exit_on_source_loss: bool = setting(False, switch, "", "end with exit code 4 when a camera is lost; "
+                                        "without it the camera is waited for")  # fmt: skip
+    backend: str = setting("auto", backend, "NAME", "auto, cpu, edgetpu[:usb:N|:pci:N] or gpu[:LIBRARY]")
+    engine: str = setting("auto", one_of(*ENGINE_NAMES), "NAME", "auto, litert or tflite-runtime")
+    num_threads: int | None = setting(None, or_auto(whole(1, 256)), "N", "threads of the model, or auto: measured once")
+    threshold: float = setting(0.4, number(0, 1), "SCORE", "lowest score to report, 0 to 1")
+    iou: float | None = setting(None, or_auto(number(0, 1)), "IOU", "overlap above which the lower score of one class "
+                                "goes, 0 to 1; auto: what the model family needs")  # fmt: skip
+    max_detections: int = setting(100, whole(1, 1000), "N", "most detections of one frame")
+    classes: tuple[str, ...] = setting((), names, "NAMES", "only these classes, as in person,car")
+    headless: bool = setting(False, switch, "", "no window, even where there is a display")
+    display: bool = setting(False, switch, "", "a window, or an error that says why not")
+    log: Path | None = setting(None, path, "FILE", "JSON lines, one a frame; - is stdout")
+    output: Path | None = setting(None, path, "FILE", "annotated video, .mp4 or .avi")
+    snapshots: Path | None = setting(None, path, "DIR", "annotated pictures of frames with detections")
+    telemetry: Path | None = setting(None, path, "FILE", "measurements, JSON lines or .csv")
+    telemetry_interval: float = setting(10.0, number(0.1, 86400, "seconds"), "SECONDS", "how often to measure")
+    append: bool = setting(False, switch, "", "continue files that exist")
+    overwrite: bool = setting(False, switch, "", "replace files that exist")
+    max_frames: int | None = setting(None, whole(1, 2**53), "N", "end after so many frames")
+    duration: float | None = setting(None, number(0.001, 10**9, "seconds"), "SECONDS", "end after so long")
+
+    def __post_init__(self) -> None:
+        for one, other in EXCLUSIVE:
+            if getattr(self, one) and getattr(self, other):
+                raise ConfigError(f"{one} and {other}: both are on; they exclude one another, leave one out")
+        if self.append and self.output is not None and self.output.exists():
+            raise ConfigError(
+                f"append: a video cannot be continued, {self.output} exists; use --overwrite or a new name"
+            )
+
+
+FIELDS: dict[str, dataclasses.Field[Any]] = {one.name: one for one in dataclasses.fields(Config)}
+PATH_FIELDS = frozenset(name for name, one in FIELDS.items() if one.metadata["parse"] is path)
+
+
+@dataclass(frozen=True, slots=True)
+class Effective:
+    """The settings in force and where each value came from."""
+
+    config: Config
+    origins: Mapping[str, str]  # field -> "flag --threshold", "environment EDGE_RUNTIME_THRESHOLD", "file x", "default"
+
+
+def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | None = None) -> Effective:
+    """Return the settings in force.
+
+    Args:
+        flags: field -> value as typed, only those that were given.
+        environment: the process's variables; only EDGE_RUNTIME_ ones are looked at.
+        file: the TOML file; None takes EDGE_RUNTIME_CONFIG, or none.
+
+    Raises:
+        ConfigError: an unknown key, a value that is not allowed, or a file that cannot be read.
+    """
+    variables = _from_environment(environment)
+    if file is None and "config" in variables:
+        file = Path(variables["config"])
+    variables.pop("config", None)
+    layers: list[tuple[str, Mapping[str, Any], Path | None]] = [
+        (f"file {file}", _from_file(file) if file else {}, file),
+        ("environment", variables, None),
+        ("flag", flags, None),
+    ]
+    values: dict[str, Any] = {}
+    origins = dict.fromkeys(FIELDS, "default")
+    for layer, given, home in layers:
+        for partner in {one for name in given for one in _partners(name)} - set(given):
+            values.pop(partner, None)  # --headless beats a file's display = true
+            origins[partner] = "default"
+        for name, raw in given.items():
+            values[name] = _parse(name, raw, _origin(layer, name), home)
+            origins[name] = _origin(layer, name)
+    return Effective(Config(**values), origins)
+
+
+def _partners(name: str) -> list[str]:
+    return [other for pair in EXCLUSIVE if name in pair for other in pair if other != name]
+
+
+def _origin(layer: str, name: str) -> str:
+    if layer == "flag":
+        return f"flag --{name.replace('_', '-')}"
+    if layer == "environment":
+        return f"environment {ENV_PREFIX}{name.upper()}"
+    return layer
+
+
+def _parse(name: str, raw: Any, origin: str, file: Path | None) -> Any:
+    try:
+        parsed = FIELDS[name].metadata["parse"](raw)
+    except ValueError as exc:
+        raise ConfigError(f"{name}: {raw!r} is not allowed (from {origin}); give {exc}") from None
+    return parsed if file is None else _beside(file, name, parsed)
+
+
+def _beside(file: Path, name: str, parsed: Any) -> Any:
+    """Return a path of the file as seen from the file: a service starts in another folder than the file's author."""
+    if name in PATH_FIELDS and parsed != STDOUT:
+        return file.parent / parsed
+    if name == "source" and (file.parent / parsed).exists():
+        return str(file.parent / parsed)
+    return parsed
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return field -> text for every EDGE_RUNTIME_ variable; an empty one counts as not set."""
+    found = {}
+    for key, value in environment.items():
+        if key.startswith(ENV_PREFIX) and value:
+            name = key.removeprefix(ENV_PREFIX).lower()
+            if name not in (*FIELDS, "config"):
+                raise ConfigError(f"environment {key}: is unknown{_closest(name, ENV_PREFIX, str.upper)}")
+            found[name] = value
+    return found
+
+
+def _from_file(file: Path) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"config: {file} does not exist; give the path of a TOML file") from None
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"config: {file} cannot be read ({exc})") from exc
+    except tomllib.TOMLDecodeError as exc:
+        raise ConfigError(f"config: {file} is not TOML ({exc})") from exc
+    found = {}
+    for key, value in table.items():
+        name = key.replace("-", "_")
+        if name not in FIELDS:
+            raise ConfigError(f"config: {file}: key {key!r} is unknown{_closest(name, '', str.lower)}")
+        found[name] = value
+    return found
+
+
+def _closest(name: str, prefix: str, case: Callable[[str], str]) -> str:
+    near = difflib.get_close_matches(name.lower(), FIELDS, 1)
+    return f"; did you mean {prefix}{case(near[0])}?" if near else f"; known are {', '.join(FIELDS)}"

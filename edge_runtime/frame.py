@@ -1,0 +1,26 @@
+"""One captured image and when it was taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """A captured image. Read-only for everyone: whoever draws, draws on a copy."""
+
+    image: NDArray[np.uint8]  # (H, W, 3), BGR
+    sequence: int  # 0 for the first frame of the source, counts every captured frame
+    captured_ns: int  # monotonic clock, the moment the picture was taken
+    wall_time: float  # seconds since 1970, UTC, for people and files only
+    source: str  # where it came from, without credentials
+
+    @property
+    def size_wh(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.image.shape[1], self.image.shape[0]

@@ -1,0 +1,1 @@
+"""Geometry and pixels: letterbox, preprocessing, boxes, NMS. Pure functions on arrays."""
