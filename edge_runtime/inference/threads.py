@@ -1,0 +1,83 @@
+"""How many threads an interpreter should have: measured on this board, not guessed from its core count."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from edge_runtime.inference import Backend
+from edge_runtime.inference.engine import Engine
+from edge_runtime.inference.verdicts import model_key, recall, remember
+
+log = logging.getLogger(__name__)
+
+WORTH = 0.9
+"""More threads must bring the invoke below this share of the time of fewer: each one takes a core from the rest."""
+BUDGET_NS = 300_000_000
+MOST_RUNS = 15
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def thread_choices(cores: int) -> list[int]:
+    """Return the thread counts worth a try: powers of two up to the cores, and the cores themselves."""
+    return sorted({2**power for power in range(cores.bit_length()) if 2**power <= cores} | {cores})
+
+
+def pick(medians_ns: Mapping[int, float]) -> int:
+    """Return the smallest thread count that no larger one beats by enough to be worth its cores."""
+    best = min(medians_ns)
+    for count in sorted(medians_ns):
+        if medians_ns[count] < WORTH * medians_ns[best]:
+            best = count
+    return best
+
+
+def choose_threads(model: Path, engine: Engine, reopen: Callable[[int], Backend], folder: Path) -> int:
+    """Return the thread count for this model here, from the folder's memory or from a short measurement.
+
+    Args:
+        model: the file, for the key of the memory.
+        engine: what runs it.
+        reopen: opens the model with so many threads.
+        folder: where verdicts are kept.
+    """
+    cores = available_cores()
+    if cores == 1:
+        return 1
+    key = model_key(model, engine, cores)
+    known = recall(folder, key).get("num_threads")
+    if isinstance(known, int) and 1 <= known <= cores:
+        log.info("threads recalled num_threads=%d model=%s", known, model.name)
+        return known
+    medians_ns = {count: _measure(reopen, count) for count in thread_choices(cores)}
+    chosen = pick(medians_ns)
+    measured = " ".join(f"{count}:{ns / 1e6:.1f}ms" for count, ns in medians_ns.items())
+    log.info("threads measured num_threads=%d model=%s invoke=%s", chosen, model.name, measured)
+    remember(folder, key, {"num_threads": chosen})
+    return chosen
+
+
+def _measure(reopen: Callable[[int], Backend], count: int, clock: Callable[[], int] = time.perf_counter_ns) -> float:
+    """Return the median nanoseconds of an invoke with so many threads."""
+    backend = reopen(count)
+    try:
+        inputs = [np.zeros(spec.shape, spec.dtype) for spec in backend.inputs]
+        backend.invoke(inputs)  # warm-up: the first one builds what the later ones use
+        times: list[int] = []
+        while len(times) < 3 or (len(times) < MOST_RUNS and sum(times) < BUDGET_NS):
+            start = clock()
+            backend.invoke(inputs)
+            times.append(clock() - start)
+        return median(times)
+    finally:
+        backend.close()

@@ -1,0 +1,59 @@
+"""Delegate libraries that are missing, wrong or unwilling."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from edge_runtime.errors import BackendError, BackendMissingError
+from edge_runtime.inference.delegate import load_delegate, load_library
+from edge_runtime.inference.gpu import open_gpu
+
+
+def raising(error: Exception) -> Any:
+    def load(library: str, options: dict[str, str]) -> NoReturn:
+        raise error
+
+    return load
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected", "said"),
+    [
+        (OSError("wrong ELF class"), BackendMissingError, "wrong ELF class"),
+        (AttributeError("tflite_plugin_create_delegate"), BackendMissingError, "no TFLite delegate"),
+        (ValueError("Failed to load delegate from x\n"), BackendError, "Failed to load"),
+        (ValueError(""), BackendError, "in use by another program"),
+        (RuntimeError("boom"), BackendError, "boom"),
+    ],
+)
+def test_each_way_to_fail_is_one_error_of_ours(raised: Exception, expected: type, said: str) -> None:
+    with pytest.raises(expected, match=said) as caught:
+        load_delegate(raising(raised), "libx.so", {"device": "usb:0"})
+    assert "\n" not in str(caught.value)
+
+
+def test_options_reach_the_delegate() -> None:
+    got: list[Any] = []
+    load_delegate(lambda library, options: got.append((library, options)), "libx.so", {"device": "usb:1"})
+    assert got == [("libx.so", {"device": "usb:1"})]
+
+
+def test_a_file_that_is_no_library_ends_with_the_advice(tmp_path: Path) -> None:
+    file = tmp_path / "lib.so"
+    file.write_bytes(b"not ELF")
+    with pytest.raises(BackendMissingError, match="build it"):
+        load_library(str(file), "build it")
+
+
+def test_a_library_that_is_no_delegate_is_told_apart_from_a_missing_one() -> None:
+    """The engine's own attempt would end in a second, unreadable error."""
+    with pytest.raises(BackendMissingError, match="no TFLite delegate; build it"):
+        load_library("libm.so.6", "build it")
+
+
+def test_the_gpu_library_is_named_by_path(tmp_path: Path) -> None:
+    with pytest.raises(BackendMissingError, match=r"gpu\.so is not there"):
+        open_gpu(Path("m.tflite"), device=str(tmp_path / "gpu.so"))
