@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,3 +24,7 @@ class Frame:
     def size_wh(self) -> tuple[int, int]:
         """Width and height in pixels."""
         return self.image.shape[1], self.image.shape[0]
+
+    def without_image(self) -> Frame:
+        """Return the same with an image of no rows, for queues whose readers look at no picture."""
+        return replace(self, image=self.image[:0].copy())  # a mere slice would keep the whole image alive

@@ -1,13 +1,15 @@
 """From a frame to the model's input tensor, at model size and in one reused buffer.
 
 The frame is resized first and its colours converted after that: a 1280x720 frame has ten times the pixels of a
-300x300 input. What a pixel becomes is a table of 256 values made once, with rounding, for every tensor type; the
-two maps that nearly all quantised models have (x and x - 128) need no table.
+300x300 input. These are two steps, because two threads do them: whoever captured the frame has it in its core's cache
+and shrinks it there, and only the small picture goes to the core that runs the model. What a pixel becomes is a table
+of 256 values made once, with rounding, for every tensor type; the two maps that nearly all quantised models have
+(x and x - 128) need no table.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -32,7 +34,7 @@ class InputFormat:
     scale: float | None = None  # quantisation of the tensor; None for float
     zero_point: int = 0
     fit: str = "stretch"
-    fill: Triple = field(default=(0.0, 0.0, 0.0))  # 0 to 255, in the frame's order (BGR)
+    fill: Triple = (0.0, 0.0, 0.0)  # 0 to 255, in the frame's order (BGR)
 
 
 def pixel_table(wanted: InputFormat) -> NDArray[Any] | None:
@@ -58,21 +60,29 @@ def _as_type(values: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
     return np.asarray(values, dtype)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Shrunk:
+    """A frame at the size of the model's input."""
+
+    picture: NDArray[np.uint8]  # (H, W, 3) BGR, with the borders of the letterbox
+    letterbox: Letterbox
+
+
 class Preprocessor:
-    """Fills the one tensor it owns. Not for two threads at once: the next call overwrites the tensor."""
+    """Makes tensors of frames. Each of its two steps is for one thread."""
 
     def __init__(self, wanted: InputFormat) -> None:
         width, height = wanted.size_wh
         shape = (1, 3, height, width) if wanted.is_nchw else (1, height, width, 3)
         self._wanted = wanted
+        self._fill = np.array(wanted.fill, np.uint8)
         self._tensor = np.zeros(shape, wanted.dtype)
-        self._canvas = np.empty((height, width, 3), np.uint8)  # the resized picture, with its borders
         self._colored = np.empty((height, width, 3), np.uint8)
         self._write = _writer(wanted, self._tensor)
         self._letterbox: Letterbox | None = None
 
-    def __call__(self, image: NDArray[np.uint8]) -> tuple[NDArray[Any], Letterbox]:
-        """Return the tensor, ready for invoke, and where the frame lies in it.
+    def shrink(self, image: NDArray[np.uint8]) -> Shrunk:
+        """Return the frame at model size, in an array of its own.
 
         Args:
             image: (H, W, 3) BGR. Its size may change from call to call.
@@ -80,18 +90,22 @@ class Preprocessor:
         frame_wh = (image.shape[1], image.shape[0])
         if self._letterbox is None or self._letterbox.frame_wh != frame_wh:
             self._letterbox = fit(frame_wh, self._wanted.size_wh, self._wanted.fit)
-            self._canvas[:] = np.array(self._wanted.fill, np.uint8)
-        x, y = self._letterbox.offset_xy
-        width, height = self._letterbox.content_wh
-        cv2.resize(image, (width, height), dst=self._canvas[y : y + height, x : x + width])
-        self._write(self._in_color())
-        return self._tensor, self._letterbox
+        letterbox = self._letterbox
+        picture = np.empty(self._colored.shape, np.uint8)
+        x, y = letterbox.offset_xy
+        width, height = letterbox.content_wh
+        if letterbox.content_wh != letterbox.model_wh:
+            picture[:] = self._fill
+        cv2.resize(image, (width, height), dst=picture[y : y + height, x : x + width])
+        return Shrunk(picture, letterbox)
 
-    def _in_color(self) -> NDArray[np.uint8]:
-        if self._wanted.color == "bgr":
-            return self._canvas
-        cv2.cvtColor(self._canvas, cv2.COLOR_BGR2RGB, dst=self._colored)
-        return self._colored
+    def convert(self, picture: NDArray[np.uint8]) -> NDArray[Any]:
+        """Return the tensor of a picture from `shrink`; the next call overwrites it."""
+        if self._wanted.color == "rgb":
+            cv2.cvtColor(picture, cv2.COLOR_BGR2RGB, dst=self._colored)
+            picture = self._colored
+        self._write(picture)
+        return self._tensor
 
 
 def _writer(wanted: InputFormat, tensor: NDArray[Any]) -> Any:

@@ -9,10 +9,18 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from edge_runtime.vision.letterbox import Letterbox
 from edge_runtime.vision.preprocess import InputFormat, Preprocessor, pixel_table
 
 HALF = (127.5, 127.5, 127.5)
 PIXELS = np.arange(256)
+
+
+def preprocess(form: InputFormat, image: np.ndarray) -> tuple[np.ndarray, Letterbox]:
+    """Return the tensor and where the frame lies in it."""
+    preprocessor = Preprocessor(form)
+    shrunk = preprocessor.shrink(image)
+    return preprocessor.convert(shrunk.picture), shrunk.letterbox
 
 
 def picture(width: int, height: int) -> np.ndarray:
@@ -42,7 +50,7 @@ def test_every_type_layout_and_colour_order_holds_what_the_formula_says(form: In
     """The quick ways (table, flipped bit, reused buffer) must not differ from the slow one in a single value."""
     form = InputFormat(**{**{name: getattr(form, name) for name in form.__dataclass_fields__}, "is_nchw": is_nchw})
     image = picture(100, 60)
-    tensor, _ = Preprocessor(form)(image)
+    tensor, _ = preprocess(form, image)
     small = cv2.resize(image, form.size_wh)
     channels = small if form.color == "bgr" else small[..., ::-1]
     table = pixel_table(form)
@@ -78,14 +86,14 @@ def test_mean_and_std_belong_to_the_channels_of_the_tensor() -> None:
     """A BGR model's first mean is for blue."""
     form = InputFormat((2, 2), np.dtype("float32"), color="bgr", mean=(1.0, 2.0, 3.0), std=(1.0, 1.0, 1.0))
     image = np.full((2, 2, 3), (10, 20, 30), np.uint8)
-    tensor, _ = Preprocessor(form)(image)
+    tensor, _ = preprocess(form, image)
     assert_allclose(tensor[0, 0, 0], [9, 18, 27])
 
 
 @pytest.mark.parametrize(("how", "corner"), [("letterbox", 114), ("letterbox-topleft", 200)])
 def test_the_border_has_the_fill_of_the_family(how: str, corner: int) -> None:
     form = InputFormat((40, 40), np.dtype("uint8"), fit=how, fill=(114.0,) * 3)
-    tensor, letterbox = Preprocessor(form)(np.full((20, 40, 3), 200, np.uint8))
+    tensor, letterbox = preprocess(form, np.full((20, 40, 3), 200, np.uint8))
     assert tensor[0, 0, 0, 0] == corner
     assert tensor[0, -1, -1, 0] == 114
     assert letterbox.content_wh == (40, 20)
@@ -93,15 +101,23 @@ def test_the_border_has_the_fill_of_the_family(how: str, corner: int) -> None:
 
 def test_a_change_of_frame_size_leaves_nothing_of_the_old_picture() -> None:
     """Stale pixels beside the picture would be seen as objects."""
-    preprocess = Preprocessor(InputFormat((40, 40), np.dtype("uint8"), fit="letterbox", fill=(114.0,) * 3))
-    preprocess(np.full((40, 40, 3), 255, np.uint8))
-    tensor, _ = preprocess(np.full((10, 40, 3), 9, np.uint8))
+    preprocessor = Preprocessor(InputFormat((40, 40), np.dtype("uint8"), fit="letterbox", fill=(114.0,) * 3))
+    preprocessor.convert(preprocessor.shrink(np.full((40, 40, 3), 255, np.uint8)).picture)
+    tensor = preprocessor.convert(preprocessor.shrink(np.full((10, 40, 3), 9, np.uint8)).picture)
     assert set(np.unique(tensor).tolist()) == {9, 114}
+
+
+def test_shrinking_the_next_frame_does_not_touch_the_one_before() -> None:
+    """The capture thread shrinks ahead while the inference thread still reads."""
+    preprocessor = Preprocessor(wanted("uint8"))
+    first = preprocessor.shrink(np.full((50, 50, 3), 1, np.uint8))
+    preprocessor.shrink(np.full((50, 50, 3), 2, np.uint8))
+    assert set(np.unique(first.picture).tolist()) == {1}
 
 
 def test_the_frame_is_not_written_to() -> None:
     image = picture(64, 48)
     image.flags.writeable = False
     before = image.copy()
-    Preprocessor(wanted("int8"))(image)
+    preprocess(wanted("int8"), image)
     assert_array_equal(image, before)

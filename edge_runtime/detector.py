@@ -1,0 +1,222 @@
+"""One image in, detections out: the model with everything around it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from time import perf_counter_ns
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_runtime.decoding import DECODERS, Candidates, Decoder
+from edge_runtime.detections import Detections
+from edge_runtime.errors import ConfigError
+from edge_runtime.inference import Backend, BackendInfo, TensorSpec
+from edge_runtime.inference.select import open_backend
+from edge_runtime.model.flatbuffer import read_model
+from edge_runtime.model.spec import ModelSpec, resolve_spec
+from edge_runtime.vision.boxes import clip
+from edge_runtime.vision.nms import best_first, nms
+from edge_runtime.vision.preprocess import InputFormat, Preprocessor, Shrunk
+
+if TYPE_CHECKING:
+    from edge_runtime.model.labels import Labels
+
+log = logging.getLogger(__name__)
+
+DEFAULT_IOU = 0.6
+"""Overlap above which the lower score goes, for models that leave it to us. Source: the SSD pipelines' own value."""
+
+
+class Detector:
+    """A model, opened and ready. One thread at a time.
+
+    Example:
+        >>> with Detector("detect.tflite") as detector:
+        ...     found = detector.detect(cv2.imread("street.jpg"))
+    """
+
+    def __init__(
+        self,
+        model: str | Path,
+        *,
+        labels: str | Path | None = None,
+        backend: str = "auto",
+        engine: str = "auto",
+        num_threads: int | None = None,
+        score_threshold: float = 0.4,
+        iou_threshold: float | None = None,
+        max_detections: int = 100,
+        classes: Sequence[str] = (),
+    ) -> None:
+        """Open the model.
+
+        Args:
+            model: a .tflite file.
+            labels: a label file, where the model brings none or the wrong one.
+            backend: "auto", "cpu", "edgetpu", "edgetpu:usb:0", "gpu", "gpu:/path/lib.so".
+            engine: "auto", "litert" or "tflite-runtime".
+            num_threads: None measures once what is best on this board.
+            score_threshold: 0 to 1.
+            iou_threshold: 0 to 1; None is what the model's family needs.
+            max_detections: the best so many are kept.
+            classes: names to keep; empty keeps all.
+
+        Raises:
+            ConfigError: a setting or the label file is wrong.
+            ModelError: the file is missing, damaged, or nothing here decodes it.
+            BackendError: the engine or the device is missing or refuses.
+        """
+        path = Path(model)
+        file = read_model(path)
+        opened = open_backend(path, backend, is_edgetpu=file.is_edgetpu, engine=engine, num_threads=num_threads)
+        label_file = None if labels is None else Path(labels)
+        spec = resolve_spec(path, opened.inputs, opened.outputs, labels_file=label_file, model_file=file)
+        self._set_up(opened, spec, score_threshold, iou_threshold, max_detections, classes)
+
+    @classmethod
+    def from_backend(
+        cls,
+        backend: Backend,
+        spec: ModelSpec,
+        *,
+        score_threshold: float = 0.4,
+        iou_threshold: float | None = None,
+        max_detections: int = 100,
+        classes: Sequence[str] = (),
+    ) -> Self:
+        """Return a detector on a backend that is open already: a fake one, or one of your own."""
+        detector = cls.__new__(cls)
+        detector._set_up(backend, spec, score_threshold, iou_threshold, max_detections, classes)
+        return detector
+
+    def _set_up(
+        self,
+        backend: Backend,
+        spec: ModelSpec,
+        score_threshold: float,
+        iou_threshold: float | None,
+        max_detections: int,
+        classes: Sequence[str],
+    ) -> None:
+        self.spec = spec
+        self.backend = backend
+        self._specs = backend.outputs
+        self._decode = _decoder(spec)
+        self._score_threshold = score_threshold
+        self._iou_threshold = iou_threshold
+        if iou_threshold is None and DECODERS[spec.decoder].needs_nms:
+            self._iou_threshold = DEFAULT_IOU
+        self._max_detections = max_detections
+        self._wanted_ids = _wanted_ids(spec.labels, classes)
+        wanted = input_format(backend.inputs[0], spec)
+        self._preprocessor = Preprocessor(wanted)
+        log.info(
+            "model ready decoder=%s input=%dx%d %s labels=%s",
+            spec.decoder, *wanted.size_wh, wanted.dtype, len(spec.labels.names) if spec.labels else "none",
+        )  # fmt: skip
+
+    def detect(self, image: NDArray[np.uint8]) -> Detections:
+        """Return what is found in an image, in its pixels.
+
+        Args:
+            image: (H, W, 3) uint8, BGR, as cv2.imread gives it.
+
+        Raises:
+            ValueError: the image is of another shape or type.
+            InvokeError: the engine failed.
+        """
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+            raise ValueError(f"image: expected uint8 (H, W, 3) BGR, got {image.dtype} {image.shape}")
+        return self.detect_shrunk(self.shrink(image))[0]
+
+    def shrink(self, image: NDArray[np.uint8]) -> Shrunk:
+        """Return a frame (H, W, 3) BGR at model size, for `detect_shrunk`. May run in another thread than that."""
+        return self._preprocessor.shrink(image)
+
+    def detect_shrunk(self, shrunk: Shrunk) -> tuple[Detections, dict[str, int]]:
+        """Return what is found, in pixels of the frame, and the nanoseconds of "preprocess", "invoke" and "decode"."""
+        start = perf_counter_ns()
+        tensor = self._preprocessor.convert(shrunk.picture)
+        prepared = perf_counter_ns()
+        outputs = self.backend.invoke([tensor])
+        invoked = perf_counter_ns()
+        found = self._decode(outputs, self._specs, self.spec.size_wh, self._score_threshold, self.spec.roles)
+        kept = self._keep(found)
+        letterbox = shrunk.letterbox
+        boxes = clip(letterbox.to_frame(found.boxes_model[kept]), letterbox.frame_wh)
+        detections = Detections(boxes, np.minimum(found.scores[kept], np.float32(1)), found.class_ids[kept])
+        stages = {"preprocess": prepared - start, "invoke": invoked - prepared, "decode": perf_counter_ns() - invoked}
+        return detections, stages
+
+    def names_of(self, detections: Detections) -> tuple[str, ...]:
+        """Return (n,) the label of each detection; "class 7" where the model has no label for it."""
+        labels = self.spec.labels
+        ids = detections.class_ids.tolist()
+        return tuple(f"class {one}" for one in ids) if labels is None else tuple(labels.name_of(one) for one in ids)
+
+    def describe(self) -> BackendInfo:
+        """Return what actually runs the model."""
+        return self.backend.describe()
+
+    def close(self) -> None:
+        """Free the engine and its device."""
+        self.backend.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _keep(self, found: Candidates) -> NDArray[np.intp]:
+        """Return the indices of the candidates to report, best first."""
+        rows = np.arange(len(found.scores))
+        if self._wanted_ids is not None:
+            rows = rows[np.isin(found.class_ids, self._wanted_ids)]
+        boxes, scores, class_ids = found.boxes_model[rows], found.scores[rows], found.class_ids[rows]
+        if self._iou_threshold is None:
+            return rows[best_first(scores, self._max_detections)]
+        return rows[nms(boxes, scores, class_ids, iou_threshold=self._iou_threshold)[: self._max_detections]]
+
+
+def _decoder(spec: ModelSpec) -> Decoder:
+    module, function = DECODERS[spec.decoder].function.split(":")
+    home = import_module(module)
+    if spec.anchors is not None:
+        bound: Decoder = home.with_anchors(home.read_anchors(spec.anchors))
+        return bound
+    plain: Decoder = getattr(home, function)
+    return plain
+
+
+def _wanted_ids(labels: Labels | None, classes: Sequence[str]) -> NDArray[np.int32] | None:
+    if not classes:
+        return None
+    if labels is None:
+        raise ConfigError(f"classes: {', '.join(classes)} cannot be found, the model has no labels; give --labels FILE")
+    return np.array(sorted(labels.ids_of(classes)), np.int32)
+
+
+def input_format(tensor: TensorSpec, spec: ModelSpec) -> InputFormat:
+    """Return what the preprocessing must make for this input tensor."""
+    quantization = tensor.quantization if np.issubdtype(tensor.dtype, np.integer) else None
+    return InputFormat(
+        size_wh=spec.size_wh,
+        dtype=tensor.dtype,
+        is_nchw=spec.is_nchw,
+        color=spec.color,
+        mean=spec.mean,
+        std=spec.std,
+        scale=quantization.scale if quantization else None,
+        zero_point=quantization.zero_point if quantization else 0,
+        fit=spec.fit,
+        fill=spec.fill,
+    )

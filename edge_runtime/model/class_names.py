@@ -1,0 +1,79 @@
+"""Where the class names of a model come from, and how many classes it has."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_runtime.model.detection import DETECTION_OPERATOR
+from edge_runtime.model.labels import Labels, fit_labels, labels_from_names, parse_labels
+from edge_runtime.model.metadata import Metadata
+from edge_runtime.model.packed import read_packed_text, read_ultralytics
+from edge_runtime.model.roles import OutputFacts
+from edge_runtime.model.sidecar import read_labels_file
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ClassNames:
+    """The fields of a ModelSpec that are about classes."""
+
+    labels: Labels | None
+    offset: int
+    num_classes: int | None
+
+
+def resolve_labels(
+    facts: OutputFacts, decoder: str, roles: Mapping[str, int], labels_file: Path | None
+) -> tuple[ClassNames, dict[str, str]]:
+    """Return the labels, fitted to the model, and field -> where that came from.
+
+    Raises:
+        ConfigError: the labels cannot be read or are not those of this model.
+        ModelError: the labels packed behind the model are damaged.
+    """
+    labels, origin = _find_labels(facts, labels_file)
+    num_classes, count_origin = _num_classes(facts, decoder, roles)
+    offset = facts.sidecar.class_offset if facts.sidecar else None
+    if labels:
+        labels = fit_labels(labels, num_classes, f"{facts.file.path}: {origin}", class_offset=offset)
+    found = ClassNames(labels, labels.offset if labels else offset or 0, num_classes)
+    counted = "first label" if num_classes is None else "number of labels and classes"
+    default = counted if labels else "no labels"
+    offset_origin = default if offset is None else f"sidecar {facts.sidecar_path.name}"
+    return found, {"labels": origin, "num_classes": count_origin, "class_offset": offset_origin}
+
+
+def _find_labels(facts: OutputFacts, labels_file: Path | None) -> tuple[Labels | None, str]:
+    if labels_file:
+        return read_labels_file(labels_file), f"--labels {labels_file.name}"
+    if facts.sidecar and facts.sidecar.labels:
+        return facts.sidecar.labels, f"sidecar {facts.sidecar_path.name}"
+    return _embedded_labels(facts.file.path, facts.metadata)
+
+
+def _embedded_labels(path: Path, metadata: Metadata | None) -> tuple[Labels | None, str]:
+    # Ultralytics lists its dictionary as the label file of the first form, so it is looked for first.
+    dictionary = read_ultralytics(path)
+    if dictionary and dictionary.names:
+        return labels_from_names(dictionary.names), "embedded metadata"
+    names = metadata.label_files if metadata else ()
+    packed = read_packed_text(path, names)
+    if packed:
+        return parse_labels(packed[1], f"{path}: packed file {packed[0]}"), f"embedded metadata, {packed[0]}"
+    if names:
+        log.warning("labels named in the metadata are not packed model=%s names=%s", path, ",".join(names))
+    return None, "none found"
+
+
+def _num_classes(facts: OutputFacts, decoder: str, roles: Mapping[str, int]) -> tuple[int | None, str]:
+    """Return the number of classes without background, None where the model does not say."""
+    if decoder == "ssd_anchors":  # one column of scores per class and, before them, one for the background
+        return facts.shapes[roles["scores"]][2] - 1, "tensor shapes, less the background"
+    options = facts.file.detection_options
+    if options and options.num_classes:
+        return options.num_classes, f"operator {DETECTION_OPERATOR}"
+    return None, "unknown"

@@ -1,0 +1,132 @@
+"""What a model needs around it, resolved once at start, each field with where it came from.
+
+In order of weight: the flag --labels, the sidecar, the embedded metadata, the signature and tensors, the defaults
+of the family. Nothing is guessed: what these leave open is an error that names the setting, with one exception, the
+classes and scores of an SSD, which the decoder tells apart by their values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edge_runtime.errors import ConfigError, ModelError
+from edge_runtime.model.class_names import resolve_labels
+from edge_runtime.model.flatbuffer import ModelFile, read_model
+from edge_runtime.model.labels import Labels
+from edge_runtime.model.layout import read_layout
+from edge_runtime.model.metadata import parse_metadata
+from edge_runtime.model.picture import resolve_picture
+from edge_runtime.model.roles import OutputFacts, choose_family, choose_roles
+from edge_runtime.model.sidecar import load_sidecar
+from edge_runtime.model.tensor import Tensor
+
+Triple = tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """What is done to a frame before the model and to its outputs after it."""
+
+    decoder: str  # key of FAMILIES
+    size_wh: tuple[int, int]  # of the input
+    is_nchw: bool
+    color: str  # "rgb" or "bgr", what the input wants
+    mean: Triple | None  # real = (pixel - mean) / std, in the order of `color`; None: pixels go in as they are
+    std: Triple | None
+    fit: str  # "stretch", "letterbox" or "letterbox-topleft"
+    fill: Triple  # 0 to 255, the borders of a letterbox, in the order of a frame (BGR)
+    roles: Mapping[str, int]  # role of an output -> its index; a role nothing tells apart is left out
+    labels: Labels | None = None
+    class_offset: int = 0  # class i is line i + class_offset of the labels
+    num_classes: int | None = None  # without background; None where the model does not say
+    anchors: Path | None = None
+    origins: Mapping[str, str] = field(default_factory=dict)  # field -> where it came from
+
+
+def resolve_spec(
+    path: Path,
+    inputs: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+    *,
+    labels_file: Path | None = None,
+    model_file: ModelFile | None = None,
+) -> ModelSpec:
+    """Return what the model at `path` needs.
+
+    Args:
+        path: the model; its sidecar and anchors are looked for beside it.
+        inputs: as the engine reports them.
+        outputs: as the engine reports them, in its order.
+        labels_file: what --labels names; outweighs all other labels.
+        model_file: the facts of the file, where they have been read already.
+
+    Raises:
+        ModelError: the model is of a kind nothing here decodes, or is damaged.
+        ConfigError: the sidecar or the labels are wrong for it.
+    """
+    file = model_file or read_model(path)
+    metadata = parse_metadata(file.metadata, str(path)) if file.metadata else None
+    layout = read_layout(inputs, file)
+    facts = OutputFacts(outputs, file, metadata, load_sidecar(path), layout.size_wh)
+    decoder, decoder_origin = choose_family(facts)
+    roles, roles_origin = choose_roles(decoder, facts)
+    if decoder == "ssd_postprocess":
+        _check_boxes(facts, roles)
+    picture, origins = resolve_picture(facts, decoder, inputs[0].dtype.name)
+    found, label_origins = resolve_labels(facts, decoder, roles, labels_file)
+    anchors, origins["anchors"] = _anchors(facts, decoder)
+    shapes = "tensor shapes"
+    origins |= {"decoder": decoder_origin, "roles": roles_origin, "size_wh": shapes, "is_nchw": shapes, **label_origins}
+    return ModelSpec(
+        decoder=decoder,
+        size_wh=layout.size_wh,
+        is_nchw=layout.is_nchw,
+        color=picture.color,
+        mean=picture.mean,
+        std=picture.std,
+        fit=picture.fit,
+        fill=picture.fill,
+        roles=roles,
+        labels=found.labels,
+        class_offset=found.offset,
+        num_classes=found.num_classes,
+        anchors=anchors,
+        origins=origins,
+    )
+
+
+def _check_boxes(facts: OutputFacts, roles: Mapping[str, int]) -> None:
+    """Raise ModelError where the metadata says that boxes are not y1, x1, y2, x2 from 0 to 1.
+
+    Not asked where the operator itself gives them, or the user says which decoder it is.
+    """
+    is_sure = "boxes" in facts.file.detection_outputs or (facts.sidecar and facts.sidecar.decoder)
+    if is_sure or not facts.metadata or len(facts.metadata.outputs) != len(facts.tensors):
+        return
+    boxes = facts.metadata.outputs[roles["boxes"]].boxes
+    if boxes and (boxes.is_pixels or boxes.kind not in (None, "boundaries") or boxes.order not in ((), (1, 0, 3, 2))):
+        unit = "pixels" if boxes.is_pixels else "0 to 1"
+        raise ModelError(
+            f"{facts.file.path}: embedded metadata: boxes are {boxes.kind} in the order {list(boxes.order)}, {unit}; "
+            f"decoded are boundaries in the order [1, 0, 3, 2], 0 to 1; if the metadata is wrong, "
+            f'write in {facts.sidecar_path}: decoder = "ssd_postprocess"'
+        )
+
+
+def _anchors(facts: OutputFacts, decoder: str) -> tuple[Path | None, str]:
+    path, named = facts.file.path, facts.sidecar.anchors if facts.sidecar else None
+    if decoder != "ssd_anchors":
+        if named:
+            raise ConfigError(f"{facts.sidecar_path}: anchors is for ssd_anchors, this model is {decoder}; remove it")
+        return None, "not needed"
+    if named:
+        return named, f"sidecar {facts.sidecar_path.name}"
+    beside = path.with_name(f"{path.stem}_anchors.csv")
+    if not beside.is_file():
+        raise ModelError(
+            f"{path}: its boxes are relative to anchors, and there is no {beside.name} beside it; "
+            f'write in {facts.sidecar_path}: anchors = "file.csv" (a line per box: ycenter,xcenter,height,width)'
+        )
+    return beside, "file beside the model"

@@ -1,0 +1,195 @@
+"""Which output is what, by the weightiest source that says so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_runtime.errors import ConfigError, ModelError
+from edge_runtime.model.flatbuffer import ModelFile, TensorInfo
+from edge_runtime.model.metadata import Metadata, TensorMetadata
+from edge_runtime.model.roles import OutputFacts, choose_family, choose_roles
+from edge_runtime.model.sidecar import Sidecar
+
+SHAPES = {"boxes": (1, 10, 4), "classes": (1, 10), "scores": (1, 10), "count": (1,)}
+PATH = Path("m.tflite")
+SIDECAR = Path("m.toml")
+FLOAT = np.dtype("float32")
+
+
+def tensor(shape, name="", signature_name=None):
+    return TensorInfo(name, shape, shape, FLOAT, None, signature_name)
+
+
+def facts(tensors, *, wired=None, metadata_names=None, file_tensors=None, size_wh=(300, 300), **sidecar):
+    file = ModelFile(
+        PATH, 1, "", (), tuple(tensors if file_tensors is None else file_tensors), (), (), detection_outputs=wired or {}
+    )
+    metadata = None
+    if metadata_names:
+        outputs = tuple(TensorMetadata(name) for name in metadata_names)
+        metadata = Metadata("", "", "", "", "", (), outputs, ())
+    return OutputFacts(tensors, file, metadata, Sidecar(SIDECAR, **sidecar) if sidecar else None, size_wh)
+
+
+def ssd(names=("", "", "", ""), signature_names=(None,) * 4):
+    return [tensor(shape, *told) for shape, *told in zip(SHAPES.values(), names, signature_names, strict=True)]
+
+
+RIGHT = {"boxes": 0, "classes": 1, "scores": 2, "count": 3}
+SWAPPED = {"boxes": 0, "classes": 2, "scores": 1, "count": 3}
+TF1 = ("TFLite_Detection_PostProcess", "TFLite_Detection_PostProcess:1", "TFLite_Detection_PostProcess:2",
+       "TFLite_Detection_PostProcess:3")  # fmt: skip
+TF1_SWAPPED = (TF1[0], TF1[2], TF1[1], TF1[3])
+TF2_SIGNATURE = ("output_3", "output_2", "output_1", "output_0")
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+def test_the_order_of_the_outputs_does_not_matter(order):
+    """Three exporters, three orders."""
+    tensors = ssd(TF1)
+    given = facts([tensors[index] for index in order])
+    assert choose_family(given) == ("ssd_postprocess", "tensor shapes")
+    assert choose_roles("ssd_postprocess", given) == (
+        {role: order.index(i) for role, i in RIGHT.items()},
+        "tensor names",
+    )
+
+
+def test_what_nothing_tells_apart_is_left_to_the_decoder():
+    """Classes are whole numbers, scores are not: at run time the values say it."""
+    roles, origin = choose_roles("ssd_postprocess", facts(ssd()))
+    assert roles == {"boxes": 0, "count": 3}
+    assert origin == "tensor shapes"
+
+
+@pytest.mark.parametrize(
+    ("given", "roles", "origin"),
+    [
+        (facts(ssd(TF1_SWAPPED, TF2_SIGNATURE)), RIGHT, "tensor signature"),
+        (facts(ssd(TF1_SWAPPED), metadata_names=("location", "category", "score", "n")), RIGHT, "embedded metadata"),
+        (facts(ssd(TF1, TF2_SIGNATURE), wired=SWAPPED), SWAPPED, "operator TFLite_Detection_PostProcess"),
+        (facts(ssd(TF1, TF2_SIGNATURE), wired=RIGHT, outputs={"scores": 1}), SWAPPED, "sidecar m.toml"),
+        (facts(ssd(TF1_SWAPPED), metadata_names=("a", "b")), SWAPPED, "tensor names"),
+        (facts(ssd(("", "", "my_score", ""))), RIGHT, "tensor names"),
+        # A source that contradicts the shapes is not believed, in no part.
+        (facts(ssd(TF1, ("boxes", "num", "scores", "classes"))), RIGHT, "tensor names"),
+    ],
+)
+def test_the_weightiest_source_that_can_be_true_decides(given, roles, origin):
+    """Names are copied from model to model; what is wired is not."""
+    assert choose_roles("ssd_postprocess", given) == (roles, origin)
+
+
+def test_two_sources_may_complete_each_other():
+    """A signature with one telling name, and tensor names for the rest."""
+    tensors = [tensor((1, 6, 4), "raw_outputs/box_encodings"), tensor((1, 6, 4), "other")]
+    assert choose_roles("ssd_anchors", facts(tensors)) == ({"boxes": 0, "scores": 1}, "tensor names")
+
+
+def test_the_signature_is_taken_from_the_file_where_the_engine_does_not_tell_it():
+    """tflite-runtime names the signature's outputs without saying which tensors they are."""
+    given = facts(ssd(("a", "b", "c", "d")), file_tensors=ssd(("a", "b", "c", "d"), TF2_SIGNATURE))
+    assert choose_roles("ssd_postprocess", given) == (RIGHT, "tensor signature")
+    other = facts(ssd(("a", "b", "c", "d")), file_tensors=ssd(("e", "f", "g", "h"), TF2_SIGNATURE))
+    assert choose_roles("ssd_postprocess", other)[0] == {"boxes": 0, "count": 3}
+
+
+def test_raw_outputs_of_the_same_shape_need_a_name():
+    """With three classes, scores [1,N,4] look like boxes; guessing would draw nonsense."""
+    given = facts([tensor((1, 6, 4), "a"), tensor((1, 6, 4), "b")])
+    with pytest.raises(ModelError, match=r"nothing tells which are boxes and scores; write in m\.toml: \[outputs\]"):
+        choose_roles("ssd_anchors", given)
+    named = facts([tensor((1, 6, 4), "a"), tensor((1, 6, 4), "b")], outputs={"boxes": "b"})
+    assert choose_family(named) == ("ssd_anchors", "tensor shapes")
+    assert choose_roles("ssd_anchors", named) == ({"boxes": 1, "scores": 0}, "sidecar m.toml")
+
+
+def test_an_operator_of_another_family_tells_nothing():
+    """A sidecar may choose the raw outputs of a model that also has the operator."""
+    given = facts([tensor((1, 6, 4), "boxes"), tensor((1, 6, 91))], wired=RIGHT, decoder="ssd_anchors")
+    assert choose_roles("ssd_anchors", given) == ({"boxes": 0, "scores": 1}, "tensor shapes")
+
+
+def test_outputs_named_for_one_family_are_no_mistake_in_another():
+    """Both families have scores, of different shapes."""
+    given = facts([tensor((1, 6, 91), "s"), tensor((1, 6, 4), "b")], outputs={"boxes": "b", "scores": "s"})
+    assert choose_family(given) == ("ssd_anchors", "tensor shapes")
+    odd = facts([tensor((1, 5), "s")], outputs={"scores": "s"})
+    with pytest.raises(ModelError, match="looks like a classifier"):
+        choose_family(odd)
+
+
+def test_more_outputs_than_the_family_has_need_every_role_named():
+    """Some exports add the raw heads or the indices of the anchors."""
+    tensors = [tensor((1, 8), "extra"), *ssd(("b", "c", "s", "n"))]
+    with pytest.raises(ModelError, match="no decoder fits outputs"):
+        choose_family(facts(tensors))
+    wired = {role: index + 1 for role, index in RIGHT.items()}
+    assert choose_family(facts(tensors, wired=wired)) == ("ssd_postprocess", "tensor shapes")
+    operator = "operator TFLite_Detection_PostProcess"
+    assert choose_roles("ssd_postprocess", facts(tensors, wired=wired)) == (wired, operator)
+    both = facts(tensors, wired=wired, outputs={"boxes": "b"})
+    assert choose_roles("ssd_postprocess", both) == (wired, f"sidecar m.toml and {operator}")
+    named = facts(tensors, outputs={"boxes": "b", "classes": "c", "scores": "s", "count": "n"})
+    assert choose_roles(choose_family(named)[0], named) == (wired, "sidecar m.toml")
+
+
+def test_a_decoder_named_in_the_sidecar_must_fit():
+    """The sidecar outweighs the shapes, but cannot make a decoder read what is not there."""
+    assert choose_family(facts(ssd(), decoder="ssd_postprocess")) == ("ssd_postprocess", "sidecar m.toml")
+    with pytest.raises(ConfigError, match=r"^m\.toml: decoder = 'ssd_anchors': ssd_anchors needs outputs boxes \["):
+        choose_family(facts(ssd(), decoder="ssd_anchors"))
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        ({"boxes": 4}, r"^m\.toml: outputs\.boxes = 4, allowed is 0 to 3$"),
+        ({"boxes": -1}, r"outputs\.boxes = -1, allowed is 0 to 3"),
+        (
+            {"boxes": "x"},
+            r"outputs\.boxes = 'x' is no output of the model; it has a \[1,10,4\], b \[1,10\], b \[1,10\]",
+        ),
+        ({"scores": "b"}, r"outputs\.scores = 'b' names 2 outputs of the model"),
+        ({"boxes": 0, "scores": 0}, r"names one output for two roles; give each its own"),
+        (
+            {"boxes": 1},
+            r"m\.toml: outputs\.boxes = 1: ssd_postprocess needs outputs boxes \[1,N,4\], .*, found a \[1,10,4\]",
+        ),
+    ],
+)
+def test_outputs_named_wrongly_are_refused(outputs, message):
+    """Each says what the outputs really are."""
+    with pytest.raises(ConfigError, match=message):
+        choose_family(facts(ssd(("a", "b", "b", "n")), outputs=outputs))
+
+
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [
+        ([(1, 84, 3549)], r"^m\.tflite: \[1,84,3549\] looks like a YOLO head .*, which this version does not decode; "),
+        ([(1, 896, 16), (1, 896, 1)], r"\[1,896,16\], \[1,896,1\] looks like a BlazeFace head"),
+        ([(1, 1001)], r"\[1,1001\] looks like a classifier, not a detector: it finds no boxes; give a detector"),
+        ([(1, 416, 416, 21)], r"looks like a segmentation model, not a detector"),
+        ([(1, 5), (1, 6)], r"no decoder fits outputs \[1,5\], \[1,6\]; known: .*; name one in m\.toml: decoder = "),
+        ([], r"no decoder fits outputs none; known"),
+    ],
+)
+def test_outputs_nobody_decodes_are_refused_by_name(shapes, message):
+    """The message says what the model is, what would do, and where to overrule it."""
+    with pytest.raises(ModelError, match=message) as caught:
+        choose_family(facts([tensor(shape) for shape in shapes], size_wh=(416, 416)))
+    assert "ssd_postprocess (boxes [1,N,4], classes [1,N], scores [1,N], count [1])" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_sidecar_that_is_there_is_the_one_a_message_names():
+    """Telling of detect.toml beside an existing detect.tflite.toml would make two."""
+    given = facts([tensor((1, 5))])
+    other = replace(given, sidecar=Sidecar(Path("m.tflite.toml")))
+    assert (given.sidecar_path, other.sidecar_path) == (Path("m.toml"), Path("m.tflite.toml"))

@@ -1,0 +1,130 @@
+"""One image in, detections out, on a prepared backend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from edge_runtime.detector import Detector
+from edge_runtime.errors import ConfigError
+from edge_runtime.inference import Quantization, TensorSpec
+from edge_runtime.inference.fake import FakeBackend
+from edge_runtime.model.labels import Labels
+from edge_runtime.model.spec import ModelSpec
+
+ROLES = {"boxes": 0, "classes": 1, "scores": 2, "count": 3}
+INPUT = TensorSpec("image", (1, 20, 40, 3), np.dtype("uint8"), Quantization(1 / 128, 128))
+SPEC = ModelSpec(
+    decoder="ssd_postprocess", size_wh=(40, 20), is_nchw=False, color="rgb", mean=None, std=None, fit="stretch",
+    fill=(0.0, 0.0, 0.0), roles=ROLES, labels=Labels(("person", None, "car")),
+)  # fmt: skip
+ROWS = [
+    (0.5, (0.1, 0.1, 0.5, 0.5), 0),
+    (0.9, (0.0, 0.0, 1.0, 1.0), 2),
+    (0.7, (0.11, 0.1, 0.5, 0.5), 0),
+    (0.2, (0.0, 0.0, 0.1, 0.1), 1),
+]
+
+
+def backend(rows: Sequence[tuple[float, tuple[float, ...], int]] = ROWS) -> FakeBackend:
+    count = len(rows)
+    float32 = np.dtype("float32")
+    outputs = [
+        TensorSpec("boxes", (1, count, 4), float32), TensorSpec("classes", (1, count), float32),
+        TensorSpec("scores", (1, count), float32), TensorSpec("count", (1,), float32),
+    ]  # fmt: skip
+    answer = [
+        np.array([[box for _, box, _ in rows]], np.float32).reshape(1, count, 4),
+        np.array([[class_id for _, _, class_id in rows]], np.float32),
+        np.array([[score for score, _, _ in rows]], np.float32),
+        np.array([count], np.float32),
+    ]
+    return FakeBackend([INPUT], outputs, lambda inputs: answer)
+
+
+def image(width: int = 400, height: int = 100) -> np.ndarray:
+    return np.zeros((height, width, 3), np.uint8)
+
+
+def test_detections_come_best_first_in_pixels_of_the_frame() -> None:
+    found = Detector.from_backend(backend(), SPEC).detect(image())
+    assert_allclose(found.scores, [0.9, 0.7, 0.5])
+    assert_allclose(found.boxes[0], [0, 0, 400, 100])
+    assert_allclose(found.boxes[2], [40, 10, 200, 50], rtol=1e-5)
+
+
+def test_classes_keeps_only_what_was_named() -> None:
+    detector = Detector.from_backend(backend(), SPEC, classes=["car"])
+    found = detector.detect(image())
+    assert detector.names_of(found) == ("car",)
+
+
+def test_classes_without_labels_says_which_flag_is_missing() -> None:
+    with pytest.raises(ConfigError, match="--labels"):
+        Detector.from_backend(backend(), replace(SPEC, labels=None), classes=["car"])
+
+
+def test_an_unknown_class_is_refused_at_the_start() -> None:
+    """Found out after a night of empty results, it is too late."""
+    with pytest.raises(ConfigError, match="person"):
+        Detector.from_backend(backend(), SPEC, classes=["persn"])
+
+
+def test_the_overlap_limit_applies_where_it_is_given_and_not_where_the_model_has_its_own() -> None:
+    assert len(Detector.from_backend(backend(), SPEC).detect(image())) == 3
+    assert_allclose(Detector.from_backend(backend(), SPEC, iou_threshold=0.5).detect(image()).scores, [0.9, 0.7])
+
+
+def test_no_more_than_max_detections_are_kept_the_best_ones() -> None:
+    assert_allclose(Detector.from_backend(backend(), SPEC, max_detections=1).detect(image()).scores, [0.9])
+
+
+def test_nothing_found_is_an_empty_result_not_an_error() -> None:
+    detector = Detector.from_backend(backend(), SPEC, score_threshold=0.99)
+    found = detector.detect(image())
+    assert (len(found), detector.names_of(found)) == (0, ())
+
+
+def test_a_class_without_a_label_has_a_name_all_the_same() -> None:
+    detector = Detector.from_backend(backend([(0.9, (0.0, 0.0, 1.0, 1.0), 1)]), SPEC)
+    assert detector.names_of(detector.detect(image())) == ("class 1",)
+    unlabelled = Detector.from_backend(backend([(0.9, (0.0, 0.0, 1.0, 1.0), 7)]), replace(SPEC, labels=None))
+    assert unlabelled.names_of(unlabelled.detect(image())) == ("class 7",)
+
+
+def test_a_label_map_with_a_background_line_is_not_off_by_one() -> None:
+    """Class 0 of the model is line 1 of the older starter map."""
+    labels = Labels(("???", "person", "bicycle"), offset=1)
+    detector = Detector.from_backend(backend(), replace(SPEC, labels=labels), classes=["person"])
+    found = detector.detect(image())
+    assert set(detector.names_of(found)) == {"person"}
+    assert_array_equal(found.class_ids, [0, 0])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [np.zeros((9, 9), np.uint8), np.zeros((9, 9, 4), np.uint8), np.zeros((9, 9, 3)), np.zeros((0, 5, 3), np.uint8)],
+    ids=["grey", "alpha", "float", "empty"],
+)  # fmt: skip
+def test_what_is_no_bgr_image_is_refused_with_what_it_is(wrong: Any) -> None:
+    with pytest.raises(ValueError, match=r"expected uint8 \(H, W, 3\) BGR"):
+        Detector.from_backend(backend(), SPEC).detect(wrong)
+
+
+def test_each_stage_is_timed() -> None:
+    detector = Detector.from_backend(backend(), SPEC)
+    _, stages = detector.detect_shrunk(detector.shrink(image()))
+    assert set(stages) == {"preprocess", "invoke", "decode"}
+    assert all(duration >= 0 for duration in stages.values())
+
+
+def test_leaving_the_block_frees_the_backend() -> None:
+    fake = backend()
+    with Detector.from_backend(fake, SPEC):
+        pass
+    assert fake.is_closed
