@@ -1,0 +1,114 @@
+"""Still pictures: a folder, a pattern or one file."""
+
+from __future__ import annotations
+
+import glob
+import itertools
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import cv2
+import imutils.paths
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_runtime.capture.stamp import stamped
+from edge_runtime.clock import now_ns
+from edge_runtime.errors import CaptureError
+from edge_runtime.frame import Frame
+
+log = logging.getLogger(__name__)
+
+
+class ImageSource:
+    """Pictures in the order of their names, not live; ``Frame.source`` is the path of the picture.
+
+    A damaged file among others is skipped with a warning; if nothing at all could be read, that is an error.
+
+    Args:
+        path: a folder (its own pictures, not those of folders inside), a pattern such as ``shots/*.png``, or a file.
+    """
+
+    is_live = False
+    resolution: tuple[int, int] | None = None  # every picture may differ
+    fps: float | None = None
+
+    def __init__(self, path: str | Path) -> None:
+        self.name = str(path)
+        self._paths: list[Path] = []
+
+    def __enter__(self) -> Self:
+        self._paths = find_images(self.name)
+        if not self._paths:
+            raise CaptureError(
+                f"pictures {self.name}: none found; a folder, a pattern like 'shots/*.png' or a file is needed"
+            )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._paths = []
+
+    def __iter__(self) -> Iterator[Frame]:
+        sequence, damaged = 0, 0
+        for path in self._paths:
+            try:
+                image = read_image(path)
+            except CaptureError as error:
+                if self._is_single():
+                    raise
+                damaged += 1
+                log.warning("picture skipped reason=%s", error)
+                continue
+            yield stamped(image, sequence=sequence, captured_ns=now_ns(), source=str(path))
+            sequence += 1
+        if damaged and not sequence:
+            raise CaptureError(f"pictures {self.name}: none of the {damaged} files could be read as a picture")
+        if damaged:
+            log.warning("pictures skipped name=%s read=%d skipped=%d", self.name, sequence, damaged)
+
+    def _is_single(self) -> bool:
+        return self._paths == [Path(self.name)]
+
+
+def find_images(text: str) -> list[Path]:
+    """Return the pictures in a folder, those a pattern fits, or the one file, by name: img2 before img10."""
+    path = Path(text)
+    if path.is_dir():
+        # list_images goes into subfolders; it lists the folder's own pictures first.
+        own = itertools.takewhile(lambda found: Path(found).parent == path, imutils.paths.list_images(str(path)))
+        return sorted(map(Path, own), key=_natural)
+    if path.exists():
+        return [path]
+    fitting = glob.glob(text, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
+    return sorted((Path(found) for found in fitting if Path(found).is_file()), key=_natural)
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """Return the picture as (H, W, 3) uint8 BGR, upright as its EXIF says; grey and transparent ones too.
+
+    Raises:
+        CaptureError: it cannot be read, is cut off, or is no picture OpenCV knows.
+    """
+    try:
+        data = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise CaptureError(f"picture {path}: cannot be read ({error.strerror or error})") from error
+    try:
+        image: NDArray[np.uint8] | None = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except cv2.error as error:  # a size beyond OpenCV's limit
+        raise CaptureError(f"picture {path}: too large or damaged ({error.err})") from error
+    if image is None:
+        raise CaptureError(f"picture {path}: damaged, cut off, or no picture; JPEG, PNG, BMP, TIFF and WebP are known")
+    return image
+
+
+def _natural(path: Path) -> list[Any]:
+    """Return a sort key that counts: digits compare as numbers, letters without case."""
+    parts = re.split(r"(\d+)", str(path).casefold())
+    return [int(part) if part.isdecimal() else part for part in parts]

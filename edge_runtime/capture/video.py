@@ -1,0 +1,76 @@
+"""A video file: every frame, in order."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import cv2
+from numpy.typing import NDArray
+
+from edge_runtime.capture.handle import Handle, quieten
+from edge_runtime.capture.stamp import stamped
+from edge_runtime.errors import CaptureError
+from edge_runtime.frame import Frame
+
+log = logging.getLogger(__name__)
+
+
+class VideoSource:
+    """A video file, not live: no frame is lost, and a frame's time is the moment it was decoded.
+
+    A film that a camera turned on its side comes upright, as its rotation note says. The thread that captures
+    enters, iterates and leaves; nobody else does.
+
+    Args:
+        path: anything FFmpeg decodes.
+    """
+
+    is_live = False
+
+    def __init__(self, path: str | Path) -> None:
+        self.name = str(path)
+        self.resolution: tuple[int, int] | None = None
+        self.fps: float | None = None
+        self._handle: Handle | None = None
+        self._first: tuple[NDArray[Any], int] | None = None
+
+    def __enter__(self) -> Self:
+        quieten()
+        if not Path(self.name).is_file():
+            raise CaptureError(f"video {self.name}: no such file")
+        self._handle = Handle(cv2.VideoCapture(self.name, cv2.CAP_FFMPEG))
+        image, decoded_ns = self._handle.read()
+        if image is None:
+            self._handle.release()
+            raise CaptureError(f"video {self.name}: not readable as a video; it is damaged, cut off or of another kind")
+        self._first = image, decoded_ns
+        self.resolution = (image.shape[1], image.shape[0])
+        fps = self._handle.get(cv2.CAP_PROP_FPS)
+        self.fps = fps if 0 < fps < 1000 else None
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._handle is not None:
+            self._handle.release()
+        self._first = None
+
+    def __iter__(self) -> Iterator[Frame]:
+        if self._handle is None or self._handle.is_released:
+            raise CaptureError(f"video {self.name}: not open; enter the source before iterating")
+        promised = round(self._handle.get(cv2.CAP_PROP_FRAME_COUNT))
+        sequence = 0
+        while True:
+            image, decoded_ns = self._first or self._handle.read()
+            self._first = None
+            if image is None:
+                break
+            yield stamped(image, sequence=sequence, captured_ns=decoded_ns, source=self.name)
+            sequence += 1
+        if sequence < promised and not self._handle.is_released:
+            log.warning("video ended early name=%s frames=%d promised=%d", self.name, sequence, promised)
