@@ -1,0 +1,127 @@
+"""Annotated pictures of what was found, as JPEG files in a folder."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+
+from edge_runtime.clock import NS_PER_S
+from edge_runtime.errors import OutputError
+from edge_runtime.frame import Frame
+from edge_runtime.outputs.disk import check_room
+from edge_runtime.result import Result, StateChange
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+JPEG_QUALITY = 90
+
+
+class SnapshotOutput:
+    """Writes a drawn frame as ``20260131T120000.250Z-00000042.jpg``: UTC time of the capture, number of the frame.
+
+    A camera or video gives at most one picture in `interval_s`, the first frame with a detection after that time.
+    Of a folder of pictures each one counts by itself, because each is its own source. A file has its name only when
+    it is complete, and nothing that exists is replaced.
+
+    Args:
+        folder: where to write; created with its parents.
+        only_with_detections: False writes frames in which nothing was found, too.
+        interval_s: seconds between two pictures of one source.
+    """
+
+    name = "snapshots"
+    needs_drawing = True
+
+    def __init__(self, folder: Path, *, only_with_detections: bool = True, interval_s: float = 1.0) -> None:
+        self._folder = folder
+        self._only_with_detections = only_with_detections
+        self._interval_ns = int(interval_s * NS_PER_S)
+        self._last: tuple[str, int] | None = None  # source and time of capture of the frame written last
+
+    def open(self) -> None:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            probe = self._folder / ".writable.partial"
+            probe.write_bytes(b"")
+            probe.unlink()
+        except FileExistsError as exc:
+            raise OutputError(f"{self._folder}: is a file; give the name of a folder") from exc
+        except OSError as exc:
+            raise OutputError(
+                f"{self._folder}: cannot be written ({exc.strerror}); choose a place this user may write to"
+            ) from exc
+        check_room(self._folder / "any.jpg")
+
+    def write(self, result: Result, drawn: NDArray[np.uint8] | None) -> None:
+        assert drawn is not None
+        if not self._is_due(result):
+            return
+        self._last = (result.frame.source, result.frame.captured_ns)
+        path = free_path(self._folder, file_name(result.frame))
+        check_room(path)
+        write_whole(path, encode(path, drawn))
+
+    def write_state(self, change: StateChange) -> None:
+        del change
+
+    def close(self) -> None:
+        self._last = None
+
+    def _is_due(self, result: Result) -> bool:
+        if self._only_with_detections and not len(result.detections):
+            return False
+        if self._last is None or result.frame.source != self._last[0]:
+            return True
+        return result.frame.captured_ns - self._last[1] >= self._interval_ns
+
+
+def file_name(frame: Frame) -> str:
+    """Return a name without its ending; by name is by time."""
+    time = datetime.fromtimestamp(frame.wall_time, UTC)
+    return f"{time:%Y%m%dT%H%M%S}.{time.microsecond // 1000:03d}Z-{frame.sequence:08d}"
+
+
+def free_path(folder: Path, name: str) -> Path:
+    """Return a path that no file has; a clock that was set back can bring a name twice."""
+    path, copy = folder / f"{name}.jpg", 1
+    while path.exists():
+        path, copy = folder / f"{name}-{copy}.jpg", copy + 1
+    return path
+
+
+def encode(path: Path, drawn: NDArray[np.uint8]) -> bytes:
+    """Return the picture as JPEG.
+
+    Raises:
+        OutputError: JPEG cannot hold it: its sides end at 65,500 pixels.
+    """
+    try:
+        done, data = cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    except cv2.error as exc:
+        done, reason = False, exc.err
+    else:
+        reason = "the encoder refused it"
+    if not done:
+        height, width = drawn.shape[:2]
+        raise OutputError(f"{path}: {width}x{height} cannot be written as JPEG ({reason})")
+    return data.tobytes()
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file that has its name only when it is complete.
+
+    Raises:
+        OutputError: the disk or the folder does not take it.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_bytes(data)
+        partial.rename(path)
+    except OSError as exc:
+        partial.unlink(missing_ok=True)
+        raise OutputError(f"{path}: cannot be written ({exc.strerror})") from exc

@@ -1,0 +1,229 @@
+"""An annotated video file."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import cv2
+
+from edge_runtime.errors import ConfigError, OutputError
+from edge_runtime.outputs.beat import Beat, live_fps, playable_fps
+from edge_runtime.outputs.disk import check_room
+from edge_runtime.result import Result, StateChange
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+log = logging.getLogger(__name__)
+
+CODECS = {".mp4": ("mp4v", "avc1"), ".avi": ("MJPG",)}
+"""The codecs to try, by the ending of the name. mp4v comes first: it is in every build of OpenCV with FFmpeg."""
+PICTURES_FPS = 1.0
+"""Pictures of a folder have no rate of their own: one a second can be looked at."""
+MEASURED_FRAMES = 4
+SMALLEST_SIDE_PX = 16
+"""FFmpeg ends the whole process over an MPEG-4 picture of 3 x 3."""
+
+
+class VideoOutput:
+    """Writes the drawn frames to a video that has its name only when it is complete.
+
+    Until then it is called ``.NAME.partial.mp4``, so that a crash neither harms a video that was there nor passes
+    off half a file as one. The first frame sets the size; frames of another size are fitted into it.
+
+    Args:
+        path: ends in .mp4 or .avi.
+        fps: frames per second of the source, or what returns it once the source is open; None if it has no rate.
+        keep_time: True for live sources: one second of video is one second of the world. A frame that inference had
+            no time for is filled by the one before, but no gap of more than a second. The rate is what the first
+            frames show, at most `fps`. False writes every frame once.
+        overwrite: replace a file that exists.
+
+    Raises:
+        ConfigError: the name ends in something else.
+    """
+
+    name = "video"
+    needs_drawing = True
+
+    def __init__(
+        self,
+        path: Path,
+        fps: float | Callable[[], float | None] | None,
+        *,
+        keep_time: bool = False,
+        overwrite: bool = False,
+    ) -> None:
+        if path.suffix.lower() not in CODECS:
+            raise ConfigError(f"{path}: cannot be told as a video by its ending; use {' or '.join(CODECS)}")
+        self._path = path
+        self._partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+        self._source_fps = fps if callable(fps) else lambda: fps
+        self._keep_time = keep_time
+        self._overwrite = overwrite
+        self._early: list[tuple[NDArray[np.uint8], int]] = []  # frames of a live source before its rate is known
+        self._writer: cv2.VideoWriter | None = None
+        self._beat: Beat | None = None
+        self._last: NDArray[np.uint8] | None = None
+        self._size_wh = (0, 0)
+        self._lock: BinaryIO | None = None  # the partial file, locked while the video is open
+
+    def open(self) -> None:
+        self._refuse_existing()
+        if not self._path.parent.is_dir():
+            raise OutputError(f"{self._path}: the folder {self._path.parent} does not exist; create it first")
+        check_room(self._path)
+        is_left_over = self._partial.exists()
+        try:
+            self._lock = locked(self._partial)
+        except BlockingIOError as exc:
+            raise OutputError(f"{self._path}: another run is writing it; give another name") from exc
+        except OSError as exc:
+            raise OutputError(
+                f"{self._path}: cannot be written ({exc.strerror}); choose a place this user may write to"
+            ) from exc
+        if is_left_over:
+            log.warning("a video that was never finished is replaced path=%s", self._partial)
+
+    def write(self, result: Result, drawn: NDArray[np.uint8] | None) -> None:
+        assert drawn is not None
+        if self._lock is None:
+            raise OutputError(f"{self._path}: is not open")
+        try:
+            check_room(self._path)
+        except OutputError:
+            self.close()  # what there is fits, and is worth keeping
+            raise
+        if self._writer is None and self._keep_time:
+            self._early.append((drawn, result.frame.captured_ns))
+            if len(self._early) == MEASURED_FRAMES:
+                self._begin_measured()
+            return
+        if self._writer is None:
+            self._begin(drawn, playable_fps(self._source_fps() or PICTURES_FPS))
+        self._put(drawn, result.frame.captured_ns)
+
+    def write_state(self, change: StateChange) -> None:
+        del change
+
+    def close(self) -> None:
+        """Finish the file and give it its name; a video without a frame is left out.
+
+        Raises:
+            OutputError: the video cannot be finished, or a file took its name meanwhile; what there is stays beside.
+        """
+        if self._lock is None:
+            return
+        if self._early:
+            self._begin_measured()
+        with self._lock:
+            self._lock = None
+            self._finish()
+
+    def _finish(self) -> None:
+        if self._writer is None:
+            self._partial.unlink(missing_ok=True)
+            log.warning("no video, there was no frame path=%s", self._path)
+            return
+        self._writer.release()
+        self._writer = None
+        try:
+            self._refuse_existing()
+            if not _is_readable(self._partial):
+                raise OutputError(f"{self._path}: could not be finished")
+            self._partial.replace(self._path)
+        except OSError as exc:  # OutputError is one
+            raise OutputError(f"{exc}; what there is stays in {self._partial}") from exc
+
+    def _refuse_existing(self) -> None:
+        if self._path.is_dir():
+            raise OutputError(f"{self._path}: is a folder; give the name of a file")
+        if self._path.exists() and not self._overwrite:
+            raise OutputError(
+                f"{self._path}: exists ({self._path.stat().st_size:,} bytes); add --overwrite to replace it"
+            )
+
+    def _begin_measured(self) -> None:
+        """Start the video with the frames that were kept to see how fast they come."""
+        early, self._early = self._early, []
+        times_ns = [captured_ns for _, captured_ns in early]
+        self._begin(early[0][0], live_fps(times_ns, self._source_fps()))
+        for drawn, captured_ns in early:
+            self._put(drawn, captured_ns)
+
+    def _begin(self, drawn: NDArray[np.uint8], fps: float) -> None:
+        height, width = drawn.shape[:2]
+        self._size_wh = (max(width, SMALLEST_SIDE_PX), max(height, SMALLEST_SIDE_PX))
+        self._beat = Beat(fps)
+        codecs = CODECS[self._path.suffix.lower()]
+        for codec in codecs:
+            writer = cv2.VideoWriter(str(self._partial), cv2.VideoWriter.fourcc(*codec), fps, self._size_wh)
+            if writer.isOpened():
+                self._writer = writer
+                return
+        assert self._lock is not None
+        with self._lock:
+            self._lock = None
+            self._partial.unlink(missing_ok=True)
+        others = [suffix for suffix in CODECS if suffix != self._path.suffix.lower()]
+        raise OutputError(
+            f"{self._path}: this OpenCV cannot write {width}x{height} as {' or '.join(codecs)}; try {', '.join(others)}"
+        )
+
+    def _put(self, drawn: NDArray[np.uint8], captured_ns: int) -> None:
+        assert self._writer is not None
+        assert self._beat is not None
+        pictures = self._beat.pictures_until(captured_ns) if self._keep_time else 1
+        if not pictures:
+            return
+        for _ in range(pictures - 1):
+            self._writer.write(self._last)
+        self._last = fit(drawn, self._size_wh)
+        self._writer.write(self._last)
+
+
+def locked(path: Path) -> BinaryIO:
+    """Return the file, made if it is not there, locked against other runs until it is closed or the process ends.
+
+    Raises:
+        BlockingIOError: another run holds it.
+        OSError: it cannot be opened.
+    """
+    file = path.open("ab")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise
+    except OSError as exc:  # some network file systems have no locks; that is no reason to refuse
+        log.debug("file not locked path=%s reason=%s", path, exc)
+    return file
+
+
+def fit(image: NDArray[np.uint8], size_wh: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return (H, W, 3) the image in this size, undistorted, in the middle, on black."""
+    height, width = image.shape[:2]
+    if (width, height) == size_wh:
+        return image
+    scale = min(size_wh[0] / width, size_wh[1] / height)
+    inner_wh = (max(1, round(width * scale)), max(1, round(height * scale)))
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    inner = image if inner_wh == (width, height) else cv2.resize(image, inner_wh, interpolation=method)
+    left, top = (size_wh[0] - inner_wh[0]) // 2, (size_wh[1] - inner_wh[1]) // 2
+    right, bottom = size_wh[0] - inner_wh[0] - left, size_wh[1] - inner_wh[1] - top
+    fitted: NDArray[np.uint8] = cv2.copyMakeBorder(inner, top, bottom, left, right, cv2.BORDER_CONSTANT)
+    return fitted
+
+
+def _is_readable(path: Path) -> bool:
+    """Tell if the finished file opens: a disk that filled up leaves one without its index, and no error."""
+    reader = cv2.VideoCapture(str(path))
+    try:
+        return bool(reader.isOpened() and reader.grab())
+    finally:
+        reader.release()

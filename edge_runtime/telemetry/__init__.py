@@ -1,0 +1,1 @@
+"""What is measured while it runs: stages, process, board. Nothing here touches a frame."""
