@@ -1,0 +1,329 @@
+"""The loop: capture, inference and outputs, each in a thread of its own.
+
+    capture ─▶ frames ─▶ inference ─▶ results ─▶ output ─▶ one queue and one worker for each output
+
+Live sources: the newest frame wins and drops are counted. Files: nothing is lost and the order is kept. The thread
+that calls `run` watches the clock, makes the reports and shows the window, which must not live in another thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from edge_runtime.capture import FrameSource
+from edge_runtime.clock import NS_PER_S, now_ns
+from edge_runtime.detector import Detector
+from edge_runtime.errors import CaptureError
+from edge_runtime.frame import Frame
+from edge_runtime.handover import Handover
+from edge_runtime.outputs import Output
+from edge_runtime.outputs.worker import OutputWorker
+from edge_runtime.result import Result, StateChange
+from edge_runtime.telemetry.report import Telemetry
+from edge_runtime.vision.preprocess import Shrunk
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+log = logging.getLogger(__name__)
+
+QUEUED_FRAMES = 2
+QUEUED_RESULTS = 2
+RETRY_DELAYS_S = (0.5, 1.0, 2.0, 5.0, 10.0)
+STOP_WITHIN_S = 1.5
+"""How long threads get to end after `stop`; a driver that sits in a read is left behind."""
+TICK_S = 0.2
+
+Draw = Callable[[Result], "NDArray[np.uint8]"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ready:
+    """A frame on its way to the model, already at model size."""
+
+    frame: Frame  # without its image where nobody looks
+    shrunk: Shrunk
+    shrink_ns: int  # how long shrinking took
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How a run went."""
+
+    processed: int  # frames with a result
+    failed_outputs: tuple[str, ...]  # names of outputs that failed on the way
+    left_threads: tuple[str, ...]  # names of threads that did not end in time
+    record: dict[str, Any]  # the telemetry record of the whole run
+
+
+class Pipeline:
+    """A source, a detector and outputs, run once.
+
+    Example:
+        >>> with Detector("detect.tflite") as detector:
+        ...     summary = Pipeline(open_source("street.mp4"), detector, outputs).run()
+    """
+
+    def __init__(
+        self,
+        source: FrameSource,
+        detector: Detector,
+        outputs: Sequence[Output] = (),
+        *,
+        telemetry: Telemetry | None = None,
+        max_frames: int | None = None,
+        duration_s: float | None = None,
+        exit_on_source_loss: bool = False,
+        retry_delays_s: Sequence[float] = RETRY_DELAYS_S,
+        report_interval_s: float = 10.0,
+        on_report: Callable[[dict[str, Any]], None] | None = None,
+        on_first_result: Callable[[], object] | None = None,
+    ) -> None:
+        """Prepare a run.
+
+        Args:
+            source: entered, iterated and left by the capture thread alone.
+            detector: open; used by the inference thread alone, and not closed.
+            outputs: opened at the start of `run` and closed at its end.
+            telemetry: where measurements go; None makes one.
+            max_frames: end after so many results.
+            duration_s: end after so long.
+            exit_on_source_loss: end when a live source is lost; otherwise it is waited for.
+            retry_delays_s: waits between tries to open it again; the last one repeats.
+            report_interval_s: seconds between two reports.
+            on_report: called in the thread of `run` with each period's telemetry record.
+            on_first_result: called once, in the inference thread, when the first result is there.
+        """
+        self.telemetry = telemetry or Telemetry()
+        self._source = source
+        self._detector = detector
+        self._outputs = tuple(outputs)
+        self._somebody_looks = any(output.needs_drawing for output in outputs)
+        self._max_frames = max_frames
+        self._duration_s = duration_s
+        self._exit_on_source_loss = exit_on_source_loss
+        self._report_interval_s = report_interval_s
+        self._on_report = on_report
+        self._on_first_result = on_first_result
+        self._frames: Handover[Ready] = Handover(1 if source.is_live else QUEUED_FRAMES, newest_wins=source.is_live)
+        self._results: Handover[Result | StateChange] = Handover(QUEUED_RESULTS, newest_wins=False)
+        self._workers: list[OutputWorker] = []
+        self._stopping = threading.Event()
+        self._failures: list[BaseException] = []
+        self._retry_delays_s = retry_delays_s
+        self._camera_state = "starting"
+        self._processed = 0
+
+    def stop(self) -> None:
+        """Ask the run to end: no new frame is taken, every result already made is written. From any thread."""
+        self._stopping.set()
+        self._frames.close(discard=True)
+
+    def run(self) -> Summary:
+        """Return when the source ends, a limit is reached or `stop` is called.
+
+        Raises:
+            OutputError: an output cannot be opened; nothing has been captured then.
+            ConfigError: the window cannot be shown.
+            CaptureError: the source cannot be opened or broke off, and waiting for it makes no sense.
+            BackendError: the engine failed.
+        """
+        self._open_outputs()
+        threads = self._start_threads()
+        try:
+            self._watch(threads)
+        except BaseException:  # KeyboardInterrupt too: what is accepted gets written before it goes on
+            self.stop()
+            raise
+        finally:
+            left = self._join(threads)
+        if self._failures:
+            raise self._failures[0]
+        failed = tuple(worker.output.name for worker in self._workers if worker.has_failed)
+        return Summary(self._processed, failed, left, self.telemetry.final())
+
+    def _open_outputs(self) -> None:
+        """Open every output, or none: those already open are closed when a later one cannot be."""
+        for output in self._outputs:
+            try:
+                output.open()
+            except BaseException:
+                for worker in self._workers:
+                    worker.output.close()
+                raise
+            self._workers.append(OutputWorker(output, is_live=self._source.is_live, on_failure=self._output_failed))
+
+    def _start_threads(self) -> list[threading.Thread]:
+        jobs = [("capture", self._capture), ("inference", self._infer), ("output", self._fan_out)]
+        jobs += [(f"output-{one.output.name}", one.run) for one in self._workers if one.output.name != "window"]
+        threads = [threading.Thread(target=job, name=name, daemon=True) for name, job in jobs]
+        for thread in threads:
+            thread.start()
+        return threads
+
+    # The capture thread.
+
+    def _capture(self) -> None:
+        try:
+            if self._source.is_live and not self._exit_on_source_loss:
+                self._capture_forever()
+            else:
+                self._capture_once()
+        except Exception as exc:  # noqa: BLE001 (raised again by run, in the caller's thread)
+            self._failures.append(exc)
+        finally:
+            self._frames.close()
+
+    def _capture_once(self) -> None:
+        with self._source as source:
+            for frame in source:
+                if source.is_live and self._camera_state != "ok":
+                    self._camera_becomes("ok", f"{source.name} delivers frames")
+                self.telemetry.captured()
+                lost = self._frames.put(self._make_ready(frame))
+                if self._stopping.is_set():
+                    return
+                if lost:
+                    self.telemetry.dropped(lost)
+
+    def _make_ready(self, frame: Frame) -> Ready:
+        """Shrink the frame where it was captured: on this core it is still in the cache."""
+        start_ns = now_ns()
+        shrunk = self._detector.shrink(frame.image)
+        return Ready(frame if self._somebody_looks else frame.without_image(), shrunk, now_ns() - start_ns)
+
+    def _capture_forever(self) -> None:
+        """Capture until told to stop; a lost camera is a state, and is tried again, ever more slowly."""
+        tries = 0
+        while not self._stopping.is_set():
+            try:
+                self._capture_once()
+                return  # a paced file came to its end
+            except CaptureError as exc:
+                tries = 0 if self._camera_state == "ok" else tries + 1
+                delay_s = self._retry_delays_s[min(tries, len(self._retry_delays_s) - 1)]
+                if self._camera_state != "lost":
+                    log.warning("camera lost, trying again until it is back reason=%s", exc)
+                    self._camera_becomes("lost", str(exc))
+                self._stopping.wait(delay_s)
+
+    def _camera_becomes(self, state: str, reason: str) -> None:
+        if self._camera_state == "lost":
+            log.warning("camera back source=%s", self._source.name)
+        self._results.put(StateChange("camera", self._camera_state, state, reason, time.time()))
+        self._camera_state = state
+
+    # The inference thread.
+
+    def _infer(self) -> None:
+        try:
+            while (ready := self._frames.get()) is not None:
+                self._results.put(self._detect(ready))
+                del ready  # its memory is free while we wait for the next
+                if self._processed == self._max_frames:
+                    self.stop()
+        except Exception as exc:  # noqa: BLE001 (raised again by run, in the caller's thread)
+            self._failures.append(exc)
+            self.stop()
+        finally:
+            self._results.close()
+
+    def _detect(self, ready: Ready) -> Result:
+        frame = ready.frame
+        waited_ns = now_ns() - frame.captured_ns - ready.shrink_ns
+        detections, stages_ns = self._detector.detect_shrunk(ready.shrunk)
+        finished_ns = now_ns()
+        stages_ns["preprocess"] += ready.shrink_ns
+        stages_ns = {"wait": waited_ns, **stages_ns}
+        result = Result(frame, detections, self._detector.names_of(detections), stages_ns, finished_ns)
+        self.telemetry.result(stages_ns, result.latency_ns)
+        self._processed += 1
+        if self._processed == 1 and self._on_first_result:
+            self._on_first_result()
+        return result
+
+    # The output thread.
+
+    def _fan_out(self) -> None:
+        try:
+            while (item := self._results.get()) is not None:
+                lookers = [one for one in self._workers if one.output.needs_drawing and not one.has_failed]
+                drawn = self._draw(item) if lookers and isinstance(item, Result) else None
+                for worker in self._workers:
+                    worker.offer(item, drawn if worker.output.needs_drawing else None)
+        except Exception as exc:  # noqa: BLE001 (raised again by run, in the caller's thread)
+            self._failures.append(exc)
+            self.stop()
+        finally:
+            self._results.close(discard=True)  # nobody reads any more: a writer must not wait
+            for worker in self._workers:
+                worker.finish()
+
+    def _draw(self, result: Result) -> NDArray[np.uint8]:
+        from edge_runtime.drawing import draw
+
+        found = result.detections
+        overlay = self.telemetry.overlay()
+        return draw(result.frame.image, found.boxes, result.labels, found.scores, found.class_ids, overlay=overlay)
+
+    def _output_failed(self, name: str, reason: str) -> None:
+        """Say once that an output is gone, in the log and to the other outputs; called in that output's thread."""
+        log.error("output failed, the others go on output=%s reason=%s", name, reason)
+        if all(worker.has_failed for worker in self._workers):
+            self.stop()  # nobody would see what is found
+        change = StateChange(f"output:{name}", "ok", "failed", reason, time.time())
+        for worker in self._workers:
+            if worker.output.name != name:
+                worker.offer(change, None)
+
+    # The caller's thread.
+
+    def _watch(self, threads: Iterable[threading.Thread]) -> None:
+        """Wait for the end; meanwhile report, keep the time limit and feed the window."""
+        start_ns = now_ns()
+        next_report_s = self._report_interval_s
+        window = next((worker for worker in self._workers if worker.output.name == "window"), None)
+        last = list(threads)[1:]  # the capture thread may sit in a driver; it is not waited for here
+        while any(thread.is_alive() for thread in last):
+            self._tick(window, last)
+            elapsed_s = (now_ns() - start_ns) / NS_PER_S
+            if self._duration_s is not None and elapsed_s >= self._duration_s:
+                self.stop()
+            if elapsed_s >= next_report_s:
+                next_report_s = elapsed_s + self._report_interval_s
+                self._report()
+            if self._stopping.is_set():
+                return
+
+    def _tick(self, window: OutputWorker | None, threads: Sequence[threading.Thread]) -> None:
+        """Spend a moment: on the window if there is one, else waiting for the first thread that still works."""
+        if window is None:
+            next(thread for thread in threads if thread.is_alive()).join(TICK_S)
+            return
+        window.step(TICK_S / 10)
+        if getattr(window.output, "is_closed", False):
+            self.stop()
+
+    def _report(self) -> None:
+        record = self.telemetry.snapshot()
+        if self._on_report:
+            self._on_report(record)
+
+    def _join(self, threads: Sequence[threading.Thread]) -> tuple[str, ...]:
+        """Wait for the threads to end, say which did not, and close the window."""
+        deadline_ns = now_ns() + int(STOP_WITHIN_S * NS_PER_S)
+        for thread in threads:
+            thread.join(max(0.0, (deadline_ns - now_ns()) / NS_PER_S))
+        left = tuple(thread.name for thread in threads if thread.is_alive())
+        if left:
+            log.warning("threads still busy at the end, left behind threads=%s", ",".join(left))
+        for worker in self._workers:
+            if worker.output.name == "window":
+                worker.run()
+        return left

@@ -1,0 +1,423 @@
+"""The loop: order, loss, ends, faults. No camera, no model: prepared sources and a prepared backend."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge_runtime.capture.replay import ReplaySource
+from edge_runtime.clock import now_ns
+from edge_runtime.detector import Detector
+from edge_runtime.errors import CaptureError, InvokeError, OutputError
+from edge_runtime.frame import Frame
+from edge_runtime.inference import Quantization, TensorSpec
+from edge_runtime.inference.fake import FakeBackend
+from edge_runtime.model.labels import Labels
+from edge_runtime.model.spec import ModelSpec
+from edge_runtime.outputs import Output
+from edge_runtime.pipeline import Pipeline, Summary
+from edge_runtime.result import Result, StateChange
+
+SPEC = ModelSpec(
+    decoder="ssd_postprocess", size_wh=(8, 8), is_nchw=False, color="rgb", mean=None, std=None, fit="stretch",
+    fill=(0.0, 0.0, 0.0), roles={"boxes": 0, "classes": 1, "scores": 2, "count": 3}, labels=Labels(("thing",)),
+)  # fmt: skip
+FLOAT = np.dtype("float32")
+OUTPUTS = [
+    TensorSpec("boxes", (1, 1, 4), FLOAT), TensorSpec("classes", (1, 1), FLOAT),
+    TensorSpec("scores", (1, 1), FLOAT), TensorSpec("count", (1,), FLOAT),
+]  # fmt: skip
+ANSWER = [
+    np.array([[[0, 0, 1, 1]]], np.float32), np.zeros((1, 1), np.float32),
+    np.full((1, 1), 0.9, np.float32), np.ones(1, np.float32),
+]  # fmt: skip
+IMAGES = [np.full((16, 24, 3), value, np.uint8) for value in range(10)]
+
+
+def detector(on_invoke: Callable[[], object] = lambda: None) -> Detector:
+    """Return a detector that finds one thing in every frame, after calling `on_invoke`."""
+
+    def script(inputs: Sequence[Any]) -> list[Any]:
+        on_invoke()
+        return ANSWER
+
+    source = TensorSpec("image", (1, 8, 8, 3), np.dtype("uint8"), Quantization(1 / 128, 128))
+    return Detector.from_backend(FakeBackend([source], OUTPUTS, script), SPEC)
+
+
+class Kept:
+    """An output that keeps what it gets."""
+
+    def __init__(self, name: str = "kept", *, needs_drawing: bool = False) -> None:
+        self.name = name
+        self.needs_drawing = needs_drawing
+        self.results: list[Result] = []
+        self.drawn: list[Any] = []
+        self.states: list[StateChange] = []
+        self.calls: list[str] = []
+
+    def open(self) -> None:
+        self.calls.append("open")
+
+    def write(self, result: Result, drawn: Any) -> None:
+        self.results.append(result)
+        self.drawn.append(drawn)
+
+    def write_state(self, change: StateChange) -> None:
+        self.states.append(change)
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+    @property
+    def sequences(self) -> list[int]:
+        return [result.frame.sequence for result in self.results]
+
+
+class Script:
+    """A live source that does what it is told: frames, errors, events to wait for; one list for each entering."""
+
+    is_live = True
+    name = "scripted"
+    resolution = (24, 16)
+    fps = 30.0
+
+    def __init__(self, *visits: Sequence[Any]) -> None:
+        self._visits = iter(visits)
+        self._sequence = 0
+        self.left = 0
+
+    def __enter__(self) -> Script:
+        self._steps = next(self._visits)
+        if self._steps and isinstance(self._steps[0], Exception):
+            raise self._steps[0]
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.left += 1
+
+    def __iter__(self) -> Iterator[Frame]:
+        for step in self._steps:
+            if isinstance(step, Exception):
+                raise step
+            if isinstance(step, threading.Event):
+                assert step.wait(10)
+                continue
+            yield Frame(IMAGES[0], self._sequence, now_ns(), 0.0, self.name)
+            self._sequence += 1
+
+
+def run(source: Any, found: Detector, *outputs: Output, **settings: Any) -> Summary:
+    return Pipeline(source, found, list(outputs), **settings).run()
+
+
+def test_a_file_loses_nothing_and_keeps_the_order() -> None:
+    """However much slower the model is than the disk."""
+    kept = Kept()
+    summary = run(ReplaySource(IMAGES, 300), detector(), kept)
+    assert kept.sequences == list(range(300))
+    assert summary.processed == 300
+    assert summary.record["frames"] == {"captured": 300, "dropped": 0, "processed": 300}
+    assert kept.calls == ["open", "close"]
+
+
+def test_a_slow_output_makes_a_file_wait_and_loses_nothing() -> None:
+    """An annotated video misses no frame because its encoder is slow."""
+    gate = threading.Event()
+
+    class Slow(Kept):
+        def write(self, result: Result, drawn: Any) -> None:
+            gate.wait(0.002)
+            super().write(result, drawn)
+
+    slow, quick = Slow("slow", needs_drawing=True), Kept()
+    run(ReplaySource(IMAGES, 60), detector(), slow, quick)
+    assert slow.sequences == quick.sequences == list(range(60))
+
+
+def test_live_the_newest_frame_wins_and_every_drop_is_counted() -> None:
+    """A model slower than the camera must look at now, not at a growing past."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hold_the_first() -> None:
+        begun.set()
+        assert go_on.wait(10)
+
+    class Rushing(Script):
+        def __iter__(self) -> Iterator[Frame]:
+            for number in range(6):
+                yield Frame(IMAGES[0], number, now_ns(), 0.0, self.name)
+                assert begun.wait(10)  # from here on the model is busy with the first frame
+            go_on.set()
+
+    kept = Kept()
+    source = Rushing([])
+    summary = run(source, detector(hold_the_first), kept)
+    assert kept.sequences == [0, 5]
+    assert summary.record["frames"] == {"captured": 6, "dropped": 4, "processed": 2}
+
+
+def test_max_frames_is_exact_and_everything_accepted_is_written() -> None:
+    kept = Kept()
+    assert run(ReplaySource(IMAGES, 1000), detector(), kept, max_frames=17).processed == 17
+    assert kept.sequences == list(range(17))
+
+
+def test_duration_ends_a_source_that_would_go_on() -> None:
+    forever = threading.Event()
+    source = Script(["frame", forever])
+    kept = Kept()
+    threading.Timer(0.5, forever.set).start()
+    summary = run(source, detector(), kept, duration_s=0.05)
+    assert kept.sequences == [0]
+    assert summary.processed == 1
+
+
+def test_stop_from_another_thread_writes_what_was_accepted() -> None:
+    kept = Kept()
+    pipeline: Pipeline
+    count = 0
+
+    def stop_at_the_fifth() -> None:
+        nonlocal count
+        count += 1
+        if count == 5:
+            pipeline.stop()
+
+    pipeline = Pipeline(ReplaySource(IMAGES, 10**6), detector(stop_at_the_fifth), [kept])
+    summary = pipeline.run()
+    assert kept.sequences == list(range(summary.processed))
+    assert 5 <= summary.processed <= 6
+    assert kept.calls == ["open", "close"]
+
+
+def test_a_driver_that_sits_in_a_read_does_not_hold_up_the_end() -> None:
+    """Its thread is left behind, and the summary says so."""
+    never = threading.Event()
+    summary = run(Script(["frame", never]), detector(), Kept(), max_frames=1)
+    assert summary.left_threads == ("capture",)
+    never.set()
+
+
+def test_a_lost_camera_is_a_state_and_comes_back(caplog: pytest.LogCaptureFixture) -> None:
+    """One event when it goes, one when it is back, no line for each try, and no frame invented meanwhile."""
+    source = Script(["frame", CaptureError("camera: unplugged")], [CaptureError("camera: not there")], ["frame"])
+    kept = Kept()
+    run(source, detector(), kept, max_frames=2, retry_delays_s=(0.0,))
+    assert [(change.part, change.before, change.after) for change in kept.states] == [
+        ("camera", "starting", "ok"), ("camera", "ok", "lost"), ("camera", "lost", "ok"),
+    ]  # fmt: skip
+    assert kept.states[1].reason == "camera: unplugged"
+    assert [record.levelname for record in caplog.records if "camera lost" in record.message] == ["WARNING"]
+    assert kept.sequences == [0, 1]
+
+
+def test_a_camera_absent_at_the_start_is_waited_for() -> None:
+    """A service at boot is often quicker than USB."""
+    kept = Kept()
+    source = Script([CaptureError("no /dev/video0")], ["frame"])
+    assert run(source, detector(), kept, max_frames=1, retry_delays_s=(0.0,)).processed == 1
+    assert [change.after for change in kept.states] == ["lost", "ok"]
+
+
+def test_exit_on_source_loss_ends_with_the_reason_after_writing_what_there_was() -> None:
+    kept = Kept()
+    with pytest.raises(CaptureError, match="unplugged"):
+        run(Script(["frame", CaptureError("unplugged")]), detector(), kept, exit_on_source_loss=True)
+    assert kept.calls == ["open", "close"]
+
+
+def test_a_file_that_cannot_be_read_is_an_error_at_once() -> None:
+    class Broken(ReplaySource):
+        def __iter__(self) -> Iterator[Frame]:
+            raise CaptureError("video: not readable")
+
+    with pytest.raises(CaptureError, match="not readable"):
+        run(Broken(IMAGES, 1), detector(), Kept())
+
+
+def test_a_failing_engine_ends_the_run_with_its_error_and_closes_the_outputs() -> None:
+    def fail() -> None:
+        raise InvokeError("engine: no")
+
+    kept = Kept()
+    with pytest.raises(InvokeError, match="engine: no"):
+        run(ReplaySource(IMAGES, 50), detector(fail), kept)
+    assert kept.calls == ["open", "close"]
+
+
+@pytest.mark.parametrize("error", [OutputError("disk full"), KeyError("a defect")])
+def test_an_output_that_fails_says_so_once_and_the_others_go_on(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Failing(Kept):
+        def write(self, result: Result, drawn: Any) -> None:
+            raise error
+
+    failing, kept = Failing("failing"), Kept()
+    summary = run(ReplaySource(IMAGES, 50), detector(), failing, kept)
+    assert summary.failed_outputs == ("failing",)
+    assert kept.sequences == list(range(50))
+    assert [change.part for change in kept.states] == ["output:failing"]
+    assert sum("output failed" in record.message for record in caplog.records) == 1
+
+
+def test_a_failed_output_is_closed_all_the_same() -> None:
+    """What it wrote before it failed may still be finished and kept."""
+
+    class Failing(Kept):
+        def write(self, result: Result, drawn: Any) -> None:
+            raise OutputError("no")
+
+        def close(self) -> None:
+            super().close()
+            raise OutputError("no, again")
+
+    failing = Failing("failing")
+    summary = run(ReplaySource(IMAGES, 5), detector(), failing, Kept())
+    assert failing.calls == ["open", "close"]
+    assert summary.failed_outputs == ("failing",)
+
+
+def test_when_every_output_has_failed_the_run_ends() -> None:
+    """`| head -1` has gone: a camera must not run on for nobody."""
+
+    class Failing(Kept):
+        def write(self, result: Result, drawn: Any) -> None:
+            raise OutputError("stdout: closed by its reader")
+
+    summary = run(ReplaySource(IMAGES, 10**7), detector(), Failing("one"), Failing("other"))
+    assert set(summary.failed_outputs) == {"one", "other"}
+
+
+def test_an_output_that_cannot_be_opened_ends_before_anything_is_captured() -> None:
+    """A mistyped folder must not cost an hour of results, and the outputs opened before are closed."""
+
+    class Refusing(Kept):
+        def open(self) -> None:
+            raise OutputError("no such folder")
+
+    kept = Kept()
+    with pytest.raises(OutputError, match="no such folder"):
+        run(ReplaySource(IMAGES, 5), detector(), kept, Refusing("refusing"))
+    assert kept.calls == ["open", "close"]
+    assert kept.results == []
+
+
+def test_frames_are_drawn_once_and_only_for_those_who_look() -> None:
+    """Drawing costs milliseconds; a headless run with JSON lines alone must not pay them."""
+    first, second, blind = Kept("a", needs_drawing=True), Kept("b", needs_drawing=True), Kept("c")
+    run(ReplaySource(IMAGES, 5), detector(), first, second, blind)
+    assert all(one is other for one, other in zip(first.drawn, second.drawn, strict=True))
+    assert first.drawn[0].shape == IMAGES[0].shape
+    assert blind.drawn == [None] * 5
+
+
+def test_outputs_that_do_not_look_keep_no_picture_alive() -> None:
+    """A queue of 256 results with pictures would be a gigabyte."""
+    kept = Kept()
+    run(ReplaySource(IMAGES, 3), detector(), kept)
+    assert all(result.frame.image.size == 0 and result.frame.image.base is None for result in kept.results)
+
+
+def test_the_frame_is_never_drawn_on() -> None:
+    before = [image.copy() for image in IMAGES]
+    run(ReplaySource(IMAGES, 10), detector(), Kept(needs_drawing=True))
+    assert all((image == copy).all() for image, copy in zip(IMAGES, before, strict=True))
+
+
+def test_latency_counts_from_capture_and_is_the_sum_of_its_stages() -> None:
+    kept = Kept()
+    run(ReplaySource(IMAGES, 20), detector(), kept)
+    for result in kept.results:
+        assert set(result.stages_ns) == {"wait", "preprocess", "invoke", "decode"}
+        assert sum(result.stages_ns.values()) <= result.latency_ns
+
+
+def test_reports_come_while_it_runs() -> None:
+    gate = threading.Event()
+    records: list[dict[str, Any]] = []
+
+    def report(record: dict[str, Any]) -> None:
+        records.append(record)
+        gate.set()
+
+    run(Script(["frame", gate, "frame"]), detector(), report_interval_s=0.01, on_report=report)
+    assert records[0]["type"] == "telemetry"
+    assert records[0]["frames"]["processed"] == 1
+
+
+def test_the_first_result_is_told_once() -> None:
+    """systemd is told that the service is ready, and not at every frame."""
+    told: list[int] = []
+    run(ReplaySource(IMAGES, 5), detector(), on_first_result=lambda: told.append(1))
+    assert told == [1]
+
+
+def test_a_window_lives_in_the_calling_thread_and_closing_it_ends_the_run() -> None:
+    """Qt and others allow no other thread."""
+
+    class Window(Kept):
+        is_closed = False
+        threads: set[str]
+
+        def write(self, result: Result, drawn: Any) -> None:
+            super().write(result, drawn)
+            self.threads = {*getattr(self, "threads", ()), threading.current_thread().name}
+            self.is_closed = len(self.results) == 3
+
+    window = Window("window", needs_drawing=True)
+    run(ReplaySource(IMAGES, 10**6), detector(), window)
+    assert window.threads == {threading.current_thread().name}
+    assert window.calls == ["open", "close"]
+
+
+def test_ctrl_c_in_the_calling_thread_still_closes_the_outputs() -> None:
+    """Whoever uses the class without the command line gets whole files, too."""
+
+    def interrupt(record: dict[str, Any]) -> None:
+        raise KeyboardInterrupt
+
+    gate = threading.Event()
+    threading.Timer(0.3, gate.set).start()
+    kept = Kept()
+    with pytest.raises(KeyboardInterrupt):
+        run(Script(["frame", gate]), detector(), kept, report_interval_s=0.01, on_report=interrupt)
+    assert kept.calls == ["open", "close"]
+
+
+def test_no_thread_survives_a_run() -> None:
+    before = set(threading.enumerate())
+    run(ReplaySource(IMAGES, 20), detector(), Kept(), Kept("other", needs_drawing=True))
+    assert set(threading.enumerate()) == before
+
+
+def test_a_replaced_frame_keeps_its_other_fields() -> None:
+    frame = Frame(IMAGES[3], 7, 11, 1.5, "s")
+    bare = frame.without_image()
+    assert replace(bare, image=frame.image).sequence == 7
+    assert bare.image.base is None
+
+
+def test_a_real_file_goes_all_the_way(tmp_path: Path) -> None:
+    """From pictures on disk to JSON lines on disk."""
+    import json
+
+    import cv2
+
+    from edge_runtime.capture.open import open_source
+    from edge_runtime.outputs.jsonl import JsonLinesOutput
+
+    for number in range(3):
+        cv2.imwrite(str(tmp_path / f"p{number}.png"), IMAGES[number])
+    log = tmp_path / "log.jsonl"
+    run(open_source(str(tmp_path / "*.png")), detector(), JsonLinesOutput(log))
+    records = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [Path(record["source"]).name for record in records] == ["p0.png", "p1.png", "p2.png"]
+    assert records[0]["detections"][0]["box"] == [0, 0, 24, 16]
