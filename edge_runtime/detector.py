@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from time import perf_counter_ns
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from edge_runtime.inference.select import open_backend
 from edge_runtime.model.flatbuffer import read_model
 from edge_runtime.model.spec import ModelSpec, resolve_spec
 from edge_runtime.vision.boxes import clip
+from edge_runtime.vision.letterbox import Letterbox
 from edge_runtime.vision.nms import best_first, nms
 from edge_runtime.vision.preprocess import InputFormat, Preprocessor, Shrunk
 
@@ -33,8 +35,18 @@ DEFAULT_IOU = 0.6
 """Overlap above which the lower score goes, for models that leave it to us. Source: the SSD pipelines' own value."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Invoked:
+    """The outputs of one invoke, not yet decoded."""
+
+    outputs: list[NDArray[Any]]
+    letterbox: Letterbox
+    finish_ns: int  # what was left to do for the tensor
+    invoke_ns: int
+
+
 class Detector:
-    """A model, opened and ready. One thread at a time.
+    """A model, opened and ready. `detect` is for one thread at a time, each of its three steps for one of its own.
 
     Example:
         >>> with Detector("detect.tflite") as detector:
@@ -133,26 +145,43 @@ class Detector:
         """
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
             raise ValueError(f"image: expected uint8 (H, W, 3) BGR, got {image.dtype} {image.shape}")
-        return self.detect_shrunk(self.shrink(image))[0]
+        return self.decode(self.invoke(self.shrink(image)))
+
+    def detect_timed(self, image: NDArray[np.uint8]) -> tuple[Detections, dict[str, int]]:
+        """Return what `detect` returns, and the nanoseconds of "preprocess", "invoke" and "decode"."""
+        start = perf_counter_ns()
+        invoked = self.invoke(self.shrink(image))
+        answered = perf_counter_ns()
+        found = self.decode(invoked)
+        decode_ns = perf_counter_ns() - answered
+        preprocess_ns = answered - start - invoked.invoke_ns
+        return found, {"preprocess": preprocess_ns, "invoke": invoked.invoke_ns, "decode": decode_ns}
+
+    # The three steps of `detect`, for a pipeline that gives each to another thread.
 
     def shrink(self, image: NDArray[np.uint8]) -> Shrunk:
-        """Return a frame (H, W, 3) BGR at model size, for `detect_shrunk`. May run in another thread than that."""
+        """Return a frame (H, W, 3) BGR at model size."""
         return self._preprocessor.shrink(image)
 
-    def detect_shrunk(self, shrunk: Shrunk) -> tuple[Detections, dict[str, int]]:
-        """Return what is found, in pixels of the frame, and the nanoseconds of "preprocess", "invoke" and "decode"."""
+    def invoke(self, shrunk: Shrunk) -> Invoked:
+        """Return what the model answers.
+
+        Raises:
+            InvokeError: the engine failed.
+        """
         start = perf_counter_ns()
-        tensor = self._preprocessor.convert(shrunk.picture)
+        tensor = self._preprocessor.finish(shrunk)
         prepared = perf_counter_ns()
         outputs = self.backend.invoke([tensor])
-        invoked = perf_counter_ns()
-        found = self._decode(outputs, self._specs, self.spec.size_wh, self._score_threshold, self.spec.roles)
+        return Invoked(outputs, shrunk.letterbox, prepared - start, perf_counter_ns() - prepared)
+
+    def decode(self, invoked: Invoked) -> Detections:
+        """Return what the answer means, in pixels of the frame."""
+        found = self._decode(invoked.outputs, self._specs, self.spec.size_wh, self._score_threshold, self.spec.roles)
         kept = self._keep(found)
-        letterbox = shrunk.letterbox
+        letterbox = invoked.letterbox
         boxes = clip(letterbox.to_frame(found.boxes_model[kept]), letterbox.frame_wh)
-        detections = Detections(boxes, np.minimum(found.scores[kept], np.float32(1)), found.class_ids[kept])
-        stages = {"preprocess": prepared - start, "invoke": invoked - prepared, "decode": perf_counter_ns() - invoked}
-        return detections, stages
+        return Detections(boxes, np.minimum(found.scores[kept], np.float32(1)), found.class_ids[kept])
 
     def names_of(self, detections: Detections) -> tuple[str, ...]:
         """Return (n,) the label of each detection; "class 7" where the model has no label for it."""

@@ -1,9 +1,10 @@
 """The loop: capture, inference and outputs, each in a thread of its own.
 
-    capture ─▶ frames ─▶ inference ─▶ results ─▶ output ─▶ one queue and one worker for each output
+    capture, shrink ─▶ frames ─▶ invoke ─▶ answers ─▶ decode, draw ─▶ a queue and a worker for each output
 
-Live sources: the newest frame wins and drops are counted. Files: nothing is lost and the order is kept. The thread
-that calls `run` watches the clock, makes the reports and shows the window, which must not live in another thread.
+The thread in the middle does only what needs the interpreter, so the rate is that of the model alone. Live sources:
+the newest frame wins and drops are counted. Files: nothing is lost and the order is kept. The thread that calls `run`
+watches the clock, makes the reports and shows the window, which must not live in another thread.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_runtime.capture import FrameSource
 from edge_runtime.clock import NS_PER_S, now_ns
-from edge_runtime.detector import Detector
+from edge_runtime.detector import Detector, Invoked
 from edge_runtime.errors import CaptureError
 from edge_runtime.frame import Frame
 from edge_runtime.handover import Handover
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 QUEUED_FRAMES = 2
-QUEUED_RESULTS = 2
+QUEUED_ANSWERS = 2
 RETRY_DELAYS_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 STOP_WITHIN_S = 1.5
 """How long threads get to end after `stop`; a driver that sits in a read is left behind."""
@@ -50,6 +51,16 @@ class Ready:
     frame: Frame  # without its image where nobody looks
     shrunk: Shrunk
     shrink_ns: int  # how long shrinking took
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """A frame that has been through the model, not yet decoded."""
+
+    frame: Frame
+    invoked: Invoked
+    wait_ns: int  # from capture until the model was free, without shrinking
+    shrink_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +100,7 @@ class Pipeline:
 
         Args:
             source: entered, iterated and left by the capture thread alone.
-            detector: open; used by the inference thread alone, and not closed.
+            detector: open; each of its steps is used by one thread of the run; not closed.
             outputs: opened at the start of `run` and closed at its end.
             telemetry: where measurements go; None makes one.
             max_frames: end after so many results.
@@ -98,7 +109,7 @@ class Pipeline:
             retry_delays_s: waits between tries to open it again; the last one repeats.
             report_interval_s: seconds between two reports.
             on_report: called in the thread of `run` with each period's telemetry record.
-            on_first_result: called once, in the inference thread, when the first result is there.
+            on_first_result: called once, in the results thread, when the first result is there.
         """
         self.telemetry = telemetry or Telemetry()
         self._source = source
@@ -112,13 +123,13 @@ class Pipeline:
         self._on_report = on_report
         self._on_first_result = on_first_result
         self._frames: Handover[Ready] = Handover(1 if source.is_live else QUEUED_FRAMES, newest_wins=source.is_live)
-        self._results: Handover[Result | StateChange] = Handover(QUEUED_RESULTS, newest_wins=False)
+        self._answers: Handover[Answer | StateChange] = Handover(QUEUED_ANSWERS, newest_wins=False)
         self._workers: list[OutputWorker] = []
         self._stopping = threading.Event()
         self._failures: list[BaseException] = []
         self._retry_delays_s = retry_delays_s
         self._camera_state = "starting"
-        self._processed = 0
+        self._asked = self._processed = 0
 
     def stop(self) -> None:
         """Ask the run to end: no new frame is taken, every result already made is written. From any thread."""
@@ -160,7 +171,7 @@ class Pipeline:
             self._workers.append(OutputWorker(output, is_live=self._source.is_live, on_failure=self._output_failed))
 
     def _start_threads(self) -> list[threading.Thread]:
-        jobs = [("capture", self._capture), ("inference", self._infer), ("output", self._fan_out)]
+        jobs = [("capture", self._capture), ("inference", self._infer), ("results", self._hand_out)]
         jobs += [(f"output-{one.output.name}", one.run) for one in self._workers if one.output.name != "window"]
         threads = [threading.Thread(target=job, name=name, daemon=True) for name, job in jobs]
         for thread in threads:
@@ -216,7 +227,7 @@ class Pipeline:
     def _camera_becomes(self, state: str, reason: str) -> None:
         if self._camera_state == "lost":
             log.warning("camera back source=%s", self._source.name)
-        self._results.put(StateChange("camera", self._camera_state, state, reason, time.time()))
+        self._answers.put(StateChange("camera", self._camera_state, state, reason, time.time()))
         self._camera_state = state
 
     # The inference thread.
@@ -224,46 +235,57 @@ class Pipeline:
     def _infer(self) -> None:
         try:
             while (ready := self._frames.get()) is not None:
-                self._results.put(self._detect(ready))
+                self._answers.put(self._ask(ready))
                 del ready  # its memory is free while we wait for the next
-                if self._processed == self._max_frames:
+                self._asked += 1
+                if self._asked == self._max_frames:
                     self.stop()
         except Exception as exc:  # noqa: BLE001 (raised again by run, in the caller's thread)
             self._failures.append(exc)
             self.stop()
         finally:
-            self._results.close()
+            self._answers.close()
 
-    def _detect(self, ready: Ready) -> Result:
-        frame = ready.frame
-        waited_ns = now_ns() - frame.captured_ns - ready.shrink_ns
-        detections, stages_ns = self._detector.detect_shrunk(ready.shrunk)
+    def _ask(self, ready: Ready) -> Answer:
+        wait_ns = now_ns() - ready.frame.captured_ns - ready.shrink_ns
+        return Answer(ready.frame, self._detector.invoke(ready.shrunk), wait_ns, ready.shrink_ns)
+
+    # The results thread.
+
+    def _hand_out(self) -> None:
+        try:
+            while (answer := self._answers.get()) is not None:
+                item = answer if isinstance(answer, StateChange) else self._decode(answer)
+                lookers = [one for one in self._workers if one.output.needs_drawing and not one.has_failed]
+                drawn = self._draw(item) if lookers and isinstance(item, Result) else None
+                for worker in self._workers:
+                    worker.offer(item, drawn if worker.output.needs_drawing else None)
+                del answer, item, drawn
+        except Exception as exc:  # noqa: BLE001 (raised again by run, in the caller's thread)
+            self._failures.append(exc)
+            self.stop()
+        finally:
+            self._answers.close(discard=True)  # nobody reads any more: a writer must not wait
+            for worker in self._workers:
+                worker.finish()
+
+    def _decode(self, answer: Answer) -> Result:
+        start_ns = now_ns()
+        detections = self._detector.decode(answer.invoked)
+        names = self._detector.names_of(detections)
         finished_ns = now_ns()
-        stages_ns["preprocess"] += ready.shrink_ns
-        stages_ns = {"wait": waited_ns, **stages_ns}
-        result = Result(frame, detections, self._detector.names_of(detections), stages_ns, finished_ns)
+        stages_ns = {
+            "wait": answer.wait_ns,
+            "preprocess": answer.shrink_ns + answer.invoked.finish_ns,
+            "invoke": answer.invoked.invoke_ns,
+            "decode": finished_ns - start_ns,
+        }
+        result = Result(answer.frame, detections, names, stages_ns, finished_ns)
         self.telemetry.result(stages_ns, result.latency_ns)
         self._processed += 1
         if self._processed == 1 and self._on_first_result:
             self._on_first_result()
         return result
-
-    # The output thread.
-
-    def _fan_out(self) -> None:
-        try:
-            while (item := self._results.get()) is not None:
-                lookers = [one for one in self._workers if one.output.needs_drawing and not one.has_failed]
-                drawn = self._draw(item) if lookers and isinstance(item, Result) else None
-                for worker in self._workers:
-                    worker.offer(item, drawn if worker.output.needs_drawing else None)
-        except Exception as exc:  # noqa: BLE001 (raised again by run, in the caller's thread)
-            self._failures.append(exc)
-            self.stop()
-        finally:
-            self._results.close(discard=True)  # nobody reads any more: a writer must not wait
-            for worker in self._workers:
-                worker.finish()
 
     def _draw(self, result: Result) -> NDArray[np.uint8]:
         from edge_runtime.drawing import draw

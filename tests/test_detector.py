@@ -116,11 +116,14 @@ def test_what_is_no_bgr_image_is_refused_with_what_it_is(wrong: Any) -> None:
         Detector.from_backend(backend(), SPEC).detect(wrong)
 
 
-def test_each_stage_is_timed() -> None:
+def test_the_three_steps_together_are_detect() -> None:
+    """The pipeline takes the steps one by one, each in another thread."""
     detector = Detector.from_backend(backend(), SPEC)
-    _, stages = detector.detect_shrunk(detector.shrink(image()))
-    assert set(stages) == {"preprocess", "invoke", "decode"}
-    assert all(duration >= 0 for duration in stages.values())
+    invoked = detector.invoke(detector.shrink(image()))
+    assert_allclose(detector.decode(invoked).boxes, detector.detect(image()).boxes)
+    found, stages_ns = detector.detect_timed(image())
+    assert_allclose(found.scores, detector.decode(invoked).scores)
+    assert set(stages_ns) == {"preprocess", "invoke", "decode"}
 
 
 def test_leaving_the_block_frees_the_backend() -> None:

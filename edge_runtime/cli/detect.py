@@ -3,53 +3,81 @@
 from __future__ import annotations
 
 import argparse
-import json
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_runtime.cli.settings import add_settings, load_settings
-from edge_runtime.errors import CaptureError, ConfigError, OutputError
+from edge_runtime.cli.settings import add_settings, checked, load_settings
+from edge_runtime.cli.streams import show
+from edge_runtime.config import path
+from edge_runtime.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
     from edge_runtime.result import Result
 
+USAGE = "--model FILE [FLAG ...] IMAGE"
 SETTINGS = (
     "model", "labels", "backend", "engine", "num_threads", "threshold", "iou", "max_detections", "classes",
-    "output", "overwrite",
 )  # fmt: skip
+ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of this command."""
-    parser.add_argument("image", type=Path, metavar="IMAGE", help="the picture: JPEG, PNG, BMP, WebP, TIFF")
-    parser.add_argument("--json", action="store_true", help="print one JSON line instead of a table")
+    picture = parser.add_argument_group("picture")
+    picture.add_argument("image", metavar="IMAGE", help="the picture: JPEG, PNG, BMP, WebP, TIFF")
+    # Not the settings of the same name: a file of settings says where a run goes, not where one picture does.
+    picture.add_argument("--output", metavar="FILE", help="annotated picture, .jpg or .png")
+    picture.add_argument("--overwrite", action="store_true", help="replace that file if it exists")
+    picture.add_argument("--json", action="store_true", help="print one JSON line instead of a table")
     add_settings(parser, SETTINGS)
 
 
 def execute(args: argparse.Namespace) -> int:
     """Print what is in the picture and write the annotated copy if one is asked for."""
-    config = load_settings(args).config
-    if config.model is None:
-        raise ConfigError("model: none was given; use --model FILE.tflite")
-    if not args.image.is_file():
-        raise CaptureError(f"{args.image}: there is no such picture; give the path of one file")
-    if config.output and config.output.exists() and not config.overwrite:
-        raise OutputError(f"{config.output}: exists; add --overwrite to replace it")
-    from edge_runtime.capture.open import open_source
+    config = load_settings(args, SETTINGS).config
+    image = checked("IMAGE", path, args.image)
+    output = None if args.output is None else checked("--output", path, args.output)
+    _check_image(image)
+    if output is not None:
+        _check_output(output, image, overwrite=args.overwrite)
+    from edge_runtime.capture.images import ImageSource
     from edge_runtime.clock import now_ns
+    from edge_runtime.linefile import json_line
     from edge_runtime.outputs.records import detections_record
     from edge_runtime.result import Result
-    from edge_runtime.service import build_detector
+    from edge_runtime.service import build_detector, require_model
 
-    with open_source(str(args.image)) as source, build_detector(config) as detector:
+    require_model(config)
+    with ImageSource(image) as source:
         frame = next(iter(source))
-        found, stages_ns = detector.detect_shrunk(detector.shrink(frame.image))
+    with build_detector(config) as detector:
+        found, stages_ns = detector.detect_timed(frame.image)
         result = Result(frame, found, detector.names_of(found), stages_ns, now_ns())
-    print(json.dumps(detections_record(result)) if args.json else table(result))
-    if config.output:
-        write_annotated(result, config.output)
+    if output is not None:
+        write_annotated(result, output)
+    show(json_line(detections_record(result)) if args.json else table(result))
     return 0
+
+
+def _check_image(image: Path) -> None:
+    if image.is_dir():
+        raise ConfigError(f"{image}: is a folder, detect takes one picture; use edge-runtime run --source {image}")
+    if not image.exists():
+        raise ConfigError(f"{image}: there is no such picture; give the path of one file")
+
+
+def _check_output(output: Path, image: Path, *, overwrite: bool) -> None:
+    """Raise what can be known before the model is loaded, which takes seconds on a small board."""
+    if output.suffix.lower() not in ENDINGS:
+        raise ConfigError(f"{output}: cannot be told as a picture by its ending; use one of {', '.join(ENDINGS)}")
+    if output.is_dir():
+        raise OutputError(f"{output}: is a folder; give the name of a file")
+    if not output.parent.is_dir():
+        raise OutputError(f"{output}: the folder {output.parent} does not exist; create it first")
+    if output.exists() and output.samefile(image):
+        raise ConfigError(f"{output}: is the picture itself; give the annotated one another name")
+    if output.exists() and not overwrite:
+        raise OutputError(f"{output}: exists; add --overwrite to replace it")
 
 
 def table(result: Result) -> str:
@@ -64,8 +92,8 @@ def table(result: Result) -> str:
     )
 
 
-def write_annotated(result: Result, path: Path) -> None:
-    """Write the annotated picture under a temporary name first, so that no half file is ever left.
+def write_annotated(result: Result, output: Path) -> None:
+    """Write the annotated picture; it has its name only when it is complete.
 
     Raises:
         OutputError: the folder or the format does not take it.
@@ -73,17 +101,14 @@ def write_annotated(result: Result, path: Path) -> None:
     import cv2
 
     from edge_runtime.drawing import draw
+    from edge_runtime.outputs.snapshots import write_whole
 
     found = result.detections
     drawn = draw(result.frame.image, found.boxes, result.labels, found.scores, found.class_ids, overlay=None)
-    partial = path.with_name(f".{path.stem}.{time.time_ns()}.partial{path.suffix}")
     try:
-        if not cv2.imwrite(str(partial), drawn):
-            raise OutputError(f"{path}: cannot be written; is there a folder {path.parent} that you may write to?")
-        partial.replace(path)
-    except (cv2.error, OSError) as exc:
-        raise OutputError(f"{path}: cannot be written; use a name that ends in .jpg or .png ({_first(exc)})") from exc
-
-
-def _first(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0]
+        done, data = cv2.imencode(output.suffix, drawn)
+    except cv2.error as exc:
+        raise OutputError(f"{output}: cannot be written as {output.suffix} ({exc.err}); use another ending") from exc
+    if not done:
+        raise OutputError(f"{output}: this OpenCV cannot write {output.suffix}; use .png")
+    write_whole(output, data.tobytes())

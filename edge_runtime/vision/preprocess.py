@@ -1,20 +1,23 @@
-"""From a frame to the model's input tensor, at model size and in one reused buffer.
+"""From a frame to the model's input tensor, at model size.
 
 The frame is resized first and its colours converted after that: a 1280x720 frame has ten times the pixels of a
-300x300 input. These are two steps, because two threads do them: whoever captured the frame has it in its core's cache
-and shrinks it there, and only the small picture goes to the core that runs the model. What a pixel becomes is a table
-of 256 values made once, with rounding, for every tensor type; the two maps that nearly all quantised models have
-(x and x - 128) need no table.
+300x300 input. What a pixel becomes is a table of 256 values made once, with rounding, for every tensor type; the two
+maps that nearly all quantised models have (x and x - 128) need no table.
+
+Two threads share the work. Whoever captured the frame has it in its core's cache and makes it small there. Tensors of
+8 bits are finished there, too; wider ones would be two or four times as much to carry to the other core, so they are
+written there, into one reused buffer.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from edge_runtime.vision.letterbox import Letterbox, fit
 
@@ -64,7 +67,7 @@ def _as_type(values: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
 class Shrunk:
     """A frame at the size of the model's input."""
 
-    picture: NDArray[np.uint8]  # (H, W, 3) BGR, with the borders of the letterbox
+    pixels: NDArray[Any]  # the tensor itself where that has 8 bits, else (H, W, 3) uint8 in the model's colour order
     letterbox: Letterbox
 
 
@@ -72,13 +75,12 @@ class Preprocessor:
     """Makes tensors of frames. Each of its two steps is for one thread."""
 
     def __init__(self, wanted: InputFormat) -> None:
-        width, height = wanted.size_wh
-        shape = (1, 3, height, width) if wanted.is_nchw else (1, height, width, 3)
         self._wanted = wanted
         self._fill = np.array(wanted.fill, np.uint8)
-        self._tensor = np.zeros(shape, wanted.dtype)
-        self._colored = np.empty((height, width, 3), np.uint8)
-        self._write = _writer(wanted, self._tensor)
+        self._canvas = np.empty((wanted.size_wh[1], wanted.size_wh[0], 3), np.uint8)
+        self._is_narrow = wanted.dtype.itemsize == 1
+        self._write = writer(wanted)
+        self._tensor = None if self._is_narrow else empty_tensor(wanted)
         self._letterbox: Letterbox | None = None
 
     def shrink(self, image: NDArray[np.uint8]) -> Shrunk:
@@ -90,48 +92,56 @@ class Preprocessor:
         frame_wh = (image.shape[1], image.shape[0])
         if self._letterbox is None or self._letterbox.frame_wh != frame_wh:
             self._letterbox = fit(frame_wh, self._wanted.size_wh, self._wanted.fit)
-        letterbox = self._letterbox
-        picture = np.empty(self._colored.shape, np.uint8)
-        x, y = letterbox.offset_xy
-        width, height = letterbox.content_wh
-        if letterbox.content_wh != letterbox.model_wh:
-            picture[:] = self._fill
-        cv2.resize(image, (width, height), dst=picture[y : y + height, x : x + width])
-        return Shrunk(picture, letterbox)
+            self._canvas[:] = self._fill
+        x, y = self._letterbox.offset_xy
+        width, height = self._letterbox.content_wh
+        cv2.resize(image, (width, height), dst=self._canvas[y : y + height, x : x + width])
+        picture = self._canvas.copy() if self._wanted.color == "bgr" else cv2.cvtColor(self._canvas, cv2.COLOR_BGR2RGB)
+        if not self._is_narrow:
+            return Shrunk(picture, self._letterbox)
+        tensor = empty_tensor(self._wanted)
+        self._write(picture, tensor)
+        return Shrunk(tensor, self._letterbox)
 
-    def convert(self, picture: NDArray[np.uint8]) -> NDArray[Any]:
-        """Return the tensor of a picture from `shrink`; the next call overwrites it."""
-        if self._wanted.color == "rgb":
-            cv2.cvtColor(picture, cv2.COLOR_BGR2RGB, dst=self._colored)
-            picture = self._colored
-        self._write(picture)
+    def finish(self, shrunk: Shrunk) -> NDArray[Any]:
+        """Return the tensor, (1, H, W, 3) or (1, 3, H, W); one wider than 8 bits is overwritten by the next call."""
+        if self._tensor is None:
+            return shrunk.pixels
+        self._write(shrunk.pixels, self._tensor)
         return self._tensor
 
 
-def _writer(wanted: InputFormat, tensor: NDArray[Any]) -> Any:
-    """Return the function that puts a (H, W, 3) uint8 picture into the tensor."""
-    table = pixel_table(wanted)
-    height, width = wanted.size_wh[1], wanted.size_wh[0]
-    pixels = np.empty((height, width, 3), wanted.dtype) if wanted.is_nchw else tensor[0]
-    convert = _converter(table, pixels, wanted.dtype)
-    if not wanted.is_nchw:
-        return convert
+def empty_tensor(wanted: InputFormat) -> NDArray[Any]:
+    """Return an input tensor with nothing in it."""
+    width, height = wanted.size_wh
+    return np.empty((1, 3, height, width) if wanted.is_nchw else (1, height, width, 3), wanted.dtype)
 
-    def write_planes(picture: NDArray[np.uint8]) -> None:
-        convert(picture)
+
+Writer = Callable[[NDArray[np.uint8], NDArray[Any]], object]
+
+
+def writer(wanted: InputFormat) -> Writer:
+    """Return what puts a picture (H, W, 3) uint8, its colours in order, into a tensor, by the quickest exact way."""
+    convert = _converter(pixel_table(wanted), wanted.dtype)
+    if not wanted.is_nchw:
+        return lambda picture, tensor: convert(picture, tensor[0])
+    pixels = np.empty((wanted.size_wh[1], wanted.size_wh[0], 3), wanted.dtype)
+
+    def write_planes(picture: NDArray[np.uint8], tensor: NDArray[Any]) -> None:
+        convert(picture, pixels)
         tensor[0] = pixels.transpose(2, 0, 1)
 
     return write_planes
 
 
-def _converter(table: NDArray[Any] | None, out: NDArray[Any], dtype: DTypeLike) -> Any:
-    """Return the function that writes what the table says of a picture to `out`, by the quickest exact way."""
+def _converter(table: NDArray[Any] | None, dtype: np.dtype[Any]) -> Writer:
+    """Return what writes the table's value of every pixel to an array of the same shape."""
     if table is None:
-        return lambda picture: np.copyto(out, picture)
+        return lambda picture, out: np.copyto(out, picture)
     if dtype == np.int8 and np.array_equal(table[:, 0], np.arange(-128, 128)) and (table == table[:, :1]).all():
         # Flipping the top bit of x is x - 128 in two's complement.
-        return lambda picture: np.bitwise_xor(picture, np.uint8(128), out=out.view(np.uint8))
+        return lambda picture, out: np.bitwise_xor(picture, np.uint8(128), out=out.view(np.uint8))
     if dtype == np.float16:  # cv2.LUT knows no 16-bit floats
-        return lambda picture: np.copyto(out, table[picture, np.arange(3)])
+        return lambda picture, out: np.copyto(out, table[picture, np.arange(3)])
     per_channel = np.ascontiguousarray(table[None])  # cv2.LUT wants (1, 256, channels)
-    return lambda picture: cv2.LUT(picture, per_channel, dst=out)
+    return lambda picture, out: cv2.LUT(picture, per_channel, dst=out)
