@@ -198,6 +198,7 @@ class Pipeline:
                     self._camera_becomes("ok", f"{source.name} delivers frames")
                 self.telemetry.captured()
                 lost = self._frames.put(self._make_ready(frame))
+                del frame  # its memory is free for the next one
                 if self._stopping.is_set():
                     return
                 if lost:

@@ -66,6 +66,7 @@ class ImageSource:
                 log.warning("picture skipped reason=%s", error)
                 continue
             yield stamped(image, sequence=sequence, captured_ns=now_ns(), source=str(path))
+            del image  # its memory is free for the next one
             sequence += 1
         if damaged and not sequence:
             raise CaptureError(f"pictures {self.name}: none of the {damaged} files could be read as a picture")

@@ -109,6 +109,7 @@ class NetworkSource:
             image, captured_ns = self._first or self._next_image()
             self._first = None
             yield stamped(image, sequence=sequence, captured_ns=captured_ns, source=self.name)
+            del image  # its memory is free for the next one
             sequence += 1
 
     def _parameters(self) -> list[int]:

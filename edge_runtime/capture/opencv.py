@@ -111,6 +111,7 @@ class CameraSource:
             image, captured_ns = self._first or self._next_image()
             self._first = None
             yield stamped(image, sequence=sequence, captured_ns=captured_ns, source=self.name)
+            del image  # its memory is free for the next one
             sequence += 1
 
     def _ask(self, capture: Any) -> None:

@@ -99,6 +99,7 @@ class PacedSource:
             if self._closed.is_set():
                 return
             yield _as_of(frame, due_ns)
+            del frame  # its memory is free for the next one
             due_ns += interval_ns
 
 

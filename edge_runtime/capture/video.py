@@ -71,6 +71,7 @@ class VideoSource:
             if image is None:
                 break
             yield stamped(image, sequence=sequence, captured_ns=decoded_ns, source=self.name)
+            del image  # its memory is free for the next one
             sequence += 1
         if sequence < promised and not self._handle.is_released:
             log.warning("video ended early name=%s frames=%d promised=%d", self.name, sequence, promised)
