@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,9 +19,12 @@ from edge_runtime.errors import ConfigError
 
 ENV_PREFIX = "EDGE_RUNTIME_"
 BACKEND_NAMES = ("auto", "cpu", "edgetpu", "gpu")
+WITH_DEVICE = ("edgetpu", "gpu")
 ENGINE_NAMES = ("auto", "litert", "tflite-runtime")
 STDOUT = Path("-")
 EXCLUSIVE = (("headless", "display"), ("append", "overwrite"))
+READ, WRITTEN = ("model", "labels", "source"), ("log", "output", "telemetry")
+"""The settings that name a file, by what happens to it."""
 
 Parser = Callable[[Any], Any]
 
@@ -49,7 +53,7 @@ def switch(value: Any) -> bool:
 
 def number(low: float, high: float, unit: str = "") -> Parser:
     """Return a parser of a finite number from low to high."""
-    allowed = f"a number from {low:g} to {high:g}{' ' + unit if unit else ''}"
+    allowed = f"a number from {low:.12g} to {high:.12g}{' ' + unit if unit else ''}"
 
     def parse(value: Any) -> float:
         try:
@@ -105,9 +109,10 @@ def one_of(*choices: str) -> Parser:
 
 
 def backend(value: Any) -> str:
-    """Return a backend with an optional device: "cpu", "edgetpu:usb:0"."""
-    if str(value).partition(":")[0] not in BACKEND_NAMES:
-        raise ValueError(f"one of {', '.join(BACKEND_NAMES)}, with a device after a colon as in edgetpu:usb:0")
+    """Return a backend with an optional device: "cpu", "edgetpu:usb:0", "gpu:/usr/lib/libdelegate.so"."""
+    name, colon, device = str(value).partition(":")
+    if name not in BACKEND_NAMES or (colon and (name not in WITH_DEVICE or not device)):
+        raise ValueError(f"one of {', '.join(BACKEND_NAMES)}; a device may follow as in edgetpu:usb:0 or gpu:LIBRARY")
     return str(value)
 
 
@@ -140,11 +145,13 @@ class Config:
     """Every setting of ``run``. A field ``num_threads`` is ``--num-threads`` and ``EDGE_RUNTIME_NUM_THREADS``."""
 
     model: Path | None = setting(None, path, "FILE", "the .tflite model")
-    labels: Path | None = setting(None, path, "FILE", "label file, if the model brings none or the wrong one")
-    source: str = setting("0", text, "SOURCE", "camera number or /dev/videoN, picamera, rtsp:// or http:// address, "
+    labels: Path | None = setting(None, path, "FILE", "label file, where the model has none or a wrong one")
+    source: str = setting("0", text, "NAME", "camera number or /dev/videoN, picamera, rtsp:// or http:// address, "
                           "video file, folder or glob of pictures, or scene (drawn shapes)")  # fmt: skip
-    size: tuple[int, int] | None = setting(None, size, "WxH", "picture size to ask the camera for")
-    fps: float | None = setting(None, number(0.1, 1000), "N", "frames per second to ask the camera for")
+    size: tuple[int, int] | None = setting(None, size, "WxH", "picture size to ask the camera for, as in 1280x720")
+    fps: float | None = setting(
+        None, number(0.1, 1000), "N", "frames per second to ask the camera for; for --realtime the pace"
+    )
     realtime: bool = setting(False, switch, "", "play a video file at its own speed, dropping frames like a camera")
     exit_on_source_loss: bool = setting(False, switch, "", "end with exit code 4 when a camera is lost; "
                                         "without it the camera is waited for")  # fmt: skip
@@ -162,11 +169,11 @@ class Config:
     output: Path | None = setting(None, path, "FILE", "annotated video, .mp4 or .avi")
     snapshots: Path | None = setting(None, path, "DIR", "annotated pictures of frames with detections")
     telemetry: Path | None = setting(None, path, "FILE", "measurements, JSON lines or .csv")
-    telemetry_interval: float = setting(10.0, number(0.1, 86400, "seconds"), "SECONDS", "how often to measure")
+    telemetry_interval: float = setting(10.0, number(0.1, 86400, "seconds"), "S", "seconds between two measurements")
     append: bool = setting(False, switch, "", "continue files that exist")
     overwrite: bool = setting(False, switch, "", "replace files that exist")
-    max_frames: int | None = setting(None, whole(1, 2**53), "N", "end after so many frames")
-    duration: float | None = setting(None, number(0.001, 10**9, "seconds"), "SECONDS", "end after so long")
+    max_frames: int | None = setting(None, whole(1, 10**12), "N", "end after so many frames")
+    duration: float | None = setting(None, number(0.001, 10**9, "seconds"), "S", "end after so many seconds")
 
     def __post_init__(self) -> None:
         for one, other in EXCLUSIVE:
@@ -176,6 +183,24 @@ class Config:
             raise ConfigError(
                 f"append: a video cannot be continued, {self.output} exists; use --overwrite or a new name"
             )
+        self._check_files()
+
+    def _check_files(self) -> None:
+        """Raise where a file would be written that is read, or is written already."""
+        taken: dict[Path, str] = {}
+        for name in (*READ, *WRITTEN):
+            value = getattr(self, name)
+            if value in (None, STDOUT) or (name == "source" and not names_files(value)):
+                continue
+            file = Path(value).resolve()
+            if name in WRITTEN and file in taken and (file.is_file() or not file.exists()):
+                raise ConfigError(f"{name}: {value} is the same file as {taken[file]}; give each a file of its own")
+            taken[file] = name
+
+
+def names_files(source: str) -> bool:
+    """Return whether a source is a path or a pattern, and not a camera's number, a name or an address."""
+    return re.fullmatch(r"\s*(\d{1,3}|(picamera|scene)(:\d+)?|[a-z][a-z0-9+.-]*://.*)\s*", source, re.I | re.S) is None
 
 
 FIELDS: dict[str, dataclasses.Field[Any]] = {one.name: one for one in dataclasses.fields(Config)}
@@ -202,9 +227,9 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | 
         ConfigError: an unknown key, a value that is not allowed, or a file that cannot be read.
     """
     variables = _from_environment(environment)
-    if file is None and "config" in variables:
-        file = Path(variables["config"])
-    variables.pop("config", None)
+    named = variables.pop("config", None)
+    if file is None and named is not None:
+        file = Path(named).expanduser()
     layers: list[tuple[str, Mapping[str, Any], Path | None]] = [
         (f"file {file}", _from_file(file) if file else {}, file),
         ("environment", variables, None),
@@ -246,8 +271,8 @@ def _beside(file: Path, name: str, parsed: Any) -> Any:
     """Return a path of the file as seen from the file: a service starts in another folder than the file's author."""
     if name in PATH_FIELDS and parsed != STDOUT:
         return file.parent / parsed
-    if name == "source" and (file.parent / parsed).exists():
-        return str(file.parent / parsed)
+    if name == "source" and names_files(parsed):
+        return str(file.parent / Path(parsed).expanduser())
     return parsed
 
 
@@ -268,13 +293,19 @@ def _from_file(file: Path) -> dict[str, Any]:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"config: {file} does not exist; give the path of a TOML file") from None
-    except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"config: {file} cannot be read ({exc})") from exc
+    except IsADirectoryError:
+        raise ConfigError(f"config: {file} is a folder; give the path of a TOML file") from None
+    except UnicodeDecodeError as exc:
+        raise ConfigError(f"config: {file} is no text in UTF-8; give the path of a TOML file") from exc
+    except OSError as exc:
+        raise ConfigError(f"config: {file} cannot be read ({exc.strerror}); let this user read it") from exc
     except tomllib.TOMLDecodeError as exc:
-        raise ConfigError(f"config: {file} is not TOML ({exc})") from exc
+        raise ConfigError(f"config: {file} is not TOML ({exc}); write key = value, texts in quotes") from exc
     found = {}
     for key, value in table.items():
         name = key.replace("-", "_")
+        if name not in FIELDS and isinstance(value, dict):
+            raise ConfigError(f"config: {file}: [{key}] is a section, there are none here; leave its line out")
         if name not in FIELDS:
             raise ConfigError(f"config: {file}: key {key!r} is unknown{_closest(name, '', str.lower)}")
         found[name] = value
@@ -283,4 +314,4 @@ def _from_file(file: Path) -> dict[str, Any]:
 
 def _closest(name: str, prefix: str, case: Callable[[str], str]) -> str:
     near = difflib.get_close_matches(name.lower(), FIELDS, 1)
-    return f"; did you mean {prefix}{case(near[0])}?" if near else f"; known are {', '.join(FIELDS)}"
+    return f"; did you mean {prefix}{case(near[0])}?" if near else "; leave it out, edge-runtime config lists all"

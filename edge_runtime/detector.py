@@ -88,8 +88,12 @@ class Detector:
         file = read_model(path)
         opened = open_backend(path, backend, is_edgetpu=file.is_edgetpu, engine=engine, num_threads=num_threads)
         label_file = None if labels is None else Path(labels)
-        spec = resolve_spec(path, opened.inputs, opened.outputs, labels_file=label_file, model_file=file)
-        self._set_up(opened, spec, score_threshold, iou_threshold, max_detections, classes)
+        try:
+            spec = resolve_spec(path, opened.inputs, opened.outputs, labels_file=label_file, model_file=file)
+            self._set_up(opened, spec, score_threshold, iou_threshold, max_detections, classes)
+        except BaseException:
+            opened.close()  # a device would stay taken while the error lives
+            raise
 
     @classmethod
     def from_backend(

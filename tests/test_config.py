@@ -101,7 +101,7 @@ def test_a_file_that_is_not_toml_says_so(tmp_path: Path, text: str) -> None:
 def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="does not exist"):
         load({}, {}, tmp_path / "none.toml")
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="is a folder"):
         load({}, {}, tmp_path)
 
 

@@ -9,12 +9,17 @@ from typing import Any
 from edge_runtime.errors import BackendError, BackendMissingError
 from edge_runtime.inference.engine import one_line, quiet_stderr
 
-ENTRY_POINT = "tflite_plugin_create_delegate"
-"""What every delegate library exports. Source: tensorflow/lite/delegates/external/external_delegate.cc."""
+ENTRY_POINTS = ("tflite_plugin_create_delegate", "tflite_plugin_destroy_delegate")
+"""What every delegate library exports. Source: tensorflow/lite/delegates/external/README.md."""
+
+_VENDORS_LINE = "Failed to load delegate from "
 
 
 def load_library(name: str, advice: str, load: Callable[[str], Any] = ctypes.CDLL) -> Any:
-    """Return the loaded library. Done before the engine tries it, whose own attempt ends in a second error.
+    """Return the loaded library.
+
+    Done before the engine tries it: the engine's own attempt at a library that does not load leaves a half-made
+    object behind, which prints a second error when Python takes it away.
 
     Raises:
         BackendMissingError: it is not installed, is built for another machine, or is no delegate; ends with the
@@ -24,13 +29,13 @@ def load_library(name: str, advice: str, load: Callable[[str], Any] = ctypes.CDL
         library = load(name)
     except OSError as exc:
         raise BackendMissingError(f"delegate {name}: does not load ({one_line(exc)}); {advice}") from exc
-    if not hasattr(library, ENTRY_POINT):
+    if not all(hasattr(library, entry_point) for entry_point in ENTRY_POINTS):
         raise BackendMissingError(f"delegate {name}: is a library but no TFLite delegate; {advice}")
     return library
 
 
 def load_delegate(load: Callable[..., Any], library: str, options: Mapping[str, str]) -> Any:
-    """Return the delegate.
+    """Return the delegate of a library that `load_library` has accepted.
 
     Raises:
         BackendMissingError: the library is missing or is no delegate.
@@ -45,5 +50,11 @@ def load_delegate(load: Callable[..., Any], library: str, options: Mapping[str, 
     except AttributeError as exc:
         raise BackendMissingError(f"delegate {library}: is a library but no TFLite delegate") from exc
     except (ValueError, RuntimeError) as exc:
-        said = str(exc).strip() or "it gave no reason; the device may be in use by another program"
-        raise BackendError(f"delegate {library}: refused to start with {given}: {one_line(said)}") from exc
+        raise BackendError(f"delegate {library}: refused to start with {given}: {_reason(exc)}") from exc
+
+
+def _reason(error: Exception) -> str:
+    """Return the first line that is the library's own: the engine puts one before it that says nothing."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    said = [line for line in lines if line and not line.startswith(_VENDORS_LINE)]
+    return said[0] if said else "it gave no reason; the device may be in use by another program"

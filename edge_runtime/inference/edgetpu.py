@@ -29,7 +29,9 @@ class _Device(ctypes.Structure):
     _fields_ = [("kind", ctypes.c_int), ("path", ctypes.c_char_p)]
 
 
-def open_edgetpu(model: Path, *, engine: str = "auto", num_threads: int = 1, device: str = "") -> TfliteBackend:
+def open_edgetpu(
+    model: Path, *, engine: str = "auto", num_threads: int = 1, device: str = "", library: str = LIBRARY
+) -> TfliteBackend:
     """Return the model opened on an Edge TPU.
 
     Args:
@@ -37,6 +39,7 @@ def open_edgetpu(model: Path, *, engine: str = "auto", num_threads: int = 1, dev
         engine: key of ENGINES, or "auto".
         num_threads: for the operators that stay on the CPU.
         device: "", "usb", "usb:0", "pci", "pci:1" or ":0"; "" takes any.
+        library: name or path of libedgetpu.
 
     Raises:
         ConfigError: the device is not of these forms.
@@ -46,15 +49,21 @@ def open_edgetpu(model: Path, *, engine: str = "auto", num_threads: int = 1, dev
     """
     if not _DEVICE.fullmatch(device):
         raise ConfigError(f"backend: Edge TPU device {device!r} is unknown; use usb, usb:N, pci, pci:N or :N")
-    require_device(list_devices(load_library(LIBRARY, ADVICE)), device)
+    require_device(list_devices(load_library(library, ADVICE)), device)
     vendor = load_engine(engine)
-    delegate = load_delegate(vendor.load_delegate, LIBRARY, {"device": device} if device else {})
-    name = f"{LIBRARY} {device or 'any device'}"
+    delegate = load_delegate(vendor.load_delegate, library, {"device": device} if device else {})
+    name = f"{library} {device or 'any device'}"
     return TfliteBackend("edgetpu", model, vendor, num_threads=num_threads, delegate=delegate, delegate_name=name)
 
 
 def list_devices(library: Any) -> list[str]:
-    """Return the Edge TPUs that are plugged in, as "usb /sys/..." or "pci /dev/apex_0"."""
+    """Return the Edge TPUs that are plugged in, as "usb /sys/..." or "pci /dev/apex_0".
+
+    Raises:
+        BackendMissingError: the library is not libedgetpu.
+    """
+    if not hasattr(library, "edgetpu_list_devices"):
+        raise BackendMissingError(f"backend edgetpu: the library cannot list Edge TPUs, it is not libedgetpu; {ADVICE}")
     library.edgetpu_list_devices.restype = ctypes.POINTER(_Device)
     library.edgetpu_list_devices.argtypes = [ctypes.POINTER(ctypes.c_size_t)]
     library.edgetpu_free_devices.argtypes = [ctypes.POINTER(_Device)]

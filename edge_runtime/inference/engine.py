@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
 
@@ -21,20 +21,26 @@ ENGINES = {"litert": ("ai-edge-litert", "ai_edge_litert"), "tflite-runtime": ("t
 """Name a user types -> (package to install, module to import). In order of preference: LiteRT runs quantised models
 on XNNPACK, tflite-runtime only float ones."""
 
+MAX_MESSAGE = 300
+"""Characters of an engine's message that are passed on."""
+
+_STDERR = threading.RLock()
+
 
 @dataclass(frozen=True, slots=True)
 class Engine:
     """An interpreter package that is installed and fits."""
 
     name: str
-    version: str
+    version: str  # "unknown" where the package does not say
     interpreter: Callable[..., Any]
     load_delegate: Callable[..., Any]
 
 
 def is_installed(name: str) -> bool:
-    """Return whether the package of this engine can be imported."""
-    return find_spec(ENGINES[name][1]) is not None
+    """Return whether the package of this engine can be imported; a folder left over of one cannot."""
+    spec = find_spec(ENGINES[name][1])
+    return spec is not None and spec.origin is not None
 
 
 def load_engine(name: str = "auto", *, installed: Callable[[str], bool] = is_installed) -> Engine:
@@ -60,12 +66,30 @@ def load_engine(name: str = "auto", *, installed: Callable[[str], bool] = is_ins
 def _load(name: str) -> Engine:
     package, module = ENGINES[name]
     if name == "tflite-runtime":
-        refuse_numpy_2(version("numpy"))
+        refuse_numpy_2(import_module("numpy").__version__)
     try:
         vendor = import_module(f"{module}.interpreter")
-    except (ImportError, OSError) as exc:
-        raise BackendMissingError(f"engine: {package} is installed but does not load: {one_line(exc)}") from exc
-    return Engine(name, version(package), vendor.Interpreter, vendor.load_delegate)
+        return Engine(name, version_of(package, module), vendor.Interpreter, vendor.load_delegate)
+    except (ImportError, OSError, AttributeError, RuntimeError) as exc:
+        raise BackendMissingError(
+            f"engine: {package} is installed but does not load ({one_line(exc)}); "
+            f"run: python -m pip install --force-reinstall '{package}'"
+        ) from exc
+
+
+def version_of(package: str, module: str) -> str:
+    """Return the version of an imported package.
+
+    Its own word counts first: that is the code that runs. The record of the installer may be missing, or be of
+    another copy, where a package comes from Debian or was put on the path by hand.
+    """
+    own = getattr(import_module(module), "__version__", None)
+    if own:
+        return str(own)
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def refuse_numpy_2(numpy_version: str) -> None:
@@ -78,9 +102,9 @@ def refuse_numpy_2(numpy_version: str) -> None:
 
 
 def one_line(error: BaseException | str) -> str:
-    """Return the first line of an engine's message, which may run over many."""
+    """Return the first line of an engine's message, which may run over many and grows with every failed invoke."""
     lines = str(error).strip().splitlines()
-    return lines[0].strip() if lines else type(error).__name__
+    return lines[0].strip()[:MAX_MESSAGE] if lines else type(error).__name__
 
 
 @contextmanager
@@ -88,16 +112,26 @@ def quiet_stderr() -> Iterator[None]:
     """Send what native code prints to file descriptor 2 to the debug log instead.
 
     The engines greet on it and cannot be told not to. For the moment of opening only: other threads' words would
-    be taken along.
+    be taken along. One thread at a time, as two that swap the descriptor crosswise would lose it. A pipe needs no
+    folder that can be written; what it cannot hold is dropped, rather than waited for.
     """
-    with tempfile.TemporaryFile() as caught:
-        kept = os.dup(2)
-        os.dup2(caught.fileno(), 2)
+    with _STDERR:
+        try:
+            kept = os.dup(2)
+        except OSError:  # the process was started without one
+            yield
+            return
+        reading, writing = os.pipe()
+        os.set_blocking(reading, False)
+        os.set_blocking(writing, False)
+        os.dup2(writing, 2)
+        os.close(writing)
         try:
             yield
         finally:
             os.dup2(kept, 2)
             os.close(kept)
-            caught.seek(0)
-            for line in caught.read().decode(errors="replace").splitlines():
+            with os.fdopen(reading, "rb", buffering=0) as caught:
+                said = caught.read(1 << 16) or b""
+            for line in said.decode(errors="replace").splitlines():
                 log.debug("engine said %s", line)

@@ -36,13 +36,15 @@ class FakeBackend:
         """Return the script's answer; refuse inputs that a real engine would refuse."""
         if self.is_closed:
             raise InvokeError("fake: invoke after close")
+        if len(inputs) != len(self._inputs):
+            raise InvokeError(f"fake: got {len(inputs)} inputs, allowed is {len(self._inputs)}")
         for tensor, spec in zip(inputs, self._inputs, strict=True):
             if tensor.shape != spec.shape or tensor.dtype != spec.dtype:
                 raise InvokeError(
                     f"fake: {spec.name} wants {spec.dtype} {spec.shape}, got {tensor.dtype} {tensor.shape}"
                 )
         self.invokes += 1
-        answer = [np.asarray(one) for one in self._script(inputs)]
+        answer = [np.array(one) for one in self._script(inputs)]  # copies, as an engine's are
         for tensor, spec in zip(answer, self._outputs, strict=True):
             if tensor.dtype != spec.dtype:
                 raise InvokeError(f"fake: {spec.name} should be {spec.dtype}, the script returned {tensor.dtype}")

@@ -36,5 +36,6 @@ def open_gpu(model: Path, *, engine: str = "auto", num_threads: int = 1, device:
     delegate = load_delegate(vendor.load_delegate, library, {})
     opened = TfliteBackend("gpu", model, vendor, num_threads=num_threads, delegate=delegate, delegate_name=library)
     if opened.describe().delegated_nodes == 0:
+        opened.close()
         raise BackendError(f"backend gpu: {library} took none of the operators of {model.name}; use --backend cpu")
     return opened

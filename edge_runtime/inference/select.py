@@ -5,32 +5,35 @@ from __future__ import annotations
 import logging
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_runtime.errors import BackendMissingError, ConfigError, ModelError
+from edge_runtime.errors import BackendError, ConfigError, InvokeError, ModelError
 from edge_runtime.inference import BACKENDS, Backend
 from edge_runtime.inference.engine import load_engine
-from edge_runtime.inference.probe import probe
-from edge_runtime.inference.threads import available_cores, choose_threads
-from edge_runtime.inference.verdicts import cache_folder, model_key, recall, remember
-
-if TYPE_CHECKING:
-    from edge_runtime.inference.engine import Engine
+from edge_runtime.inference.probe import does_not_run, probe_once
+from edge_runtime.inference.threads import choose_threads
+from edge_runtime.inference.verdicts import cache_folder
 
 log = logging.getLogger(__name__)
+
+TAKE_A_DEVICE = ("edgetpu", "gpu")
 
 
 def parse_request(request: str) -> tuple[str, str]:
     """Return (backend, device) of "cpu", "edgetpu:usb:0", "gpu:/path/lib.so" or "auto".
 
     Raises:
-        ConfigError: the backend is unknown.
+        ConfigError: the backend is unknown, or has no devices to choose from.
     """
     name, _, device = request.partition(":")
     if name != "auto" and name not in BACKENDS:
         raise ConfigError(f"backend: {name!r} is unknown; choose from auto, {', '.join(BACKENDS)}")
+    if device and name not in TAKE_A_DEVICE:
+        raise ConfigError(
+            f"backend: {request!r} names a device and {name} has none; use {name}, or one of "
+            f"{', '.join(f'{one}:DEVICE' for one in TAKE_A_DEVICE)}"
+        )
     return name, device
 
 
@@ -54,11 +57,15 @@ def open_backend(
         cache: the folder of that memory; None is the user's or the service's cache folder.
 
     Raises:
-        ConfigError: an unknown backend, or one that cannot run this kind of model.
-        BackendError: the engine, the library or the device is missing or refuses.
-        ModelError: the engine refuses the file.
+        ConfigError: an unknown backend or engine, a wrong number of threads, or the Edge TPU for a model that is not
+            compiled for it.
+        ModelError: the engine refuses the file, the CPU cannot invoke it, or it is compiled for the Edge TPU and asked
+            for elsewhere.
+        BackendError: the engine, the library or the device is missing or refuses, or fails at the first invoke.
     """
     name, device = parse_request(request)
+    if num_threads is not None and num_threads < 1:
+        raise ConfigError(f"num_threads: {num_threads} is not allowed; use 1 or more, or leave it out to measure")
     if name == "auto":
         name, why = ("edgetpu", "the model is compiled for it") if is_edgetpu else ("cpu", "runs any model")
         log.info("backend chosen backend=%s reason=%s", name, why)
@@ -66,7 +73,7 @@ def open_backend(
     vendor = load_engine(engine)
     folder = cache or cache_folder()
     if vendor.name == "tflite-runtime" and not is_edgetpu:
-        _probe_once(model, vendor, folder)
+        probe_once(model, vendor, folder)
     module, function = BACKENDS[name].split(":")
     opener = getattr(import_module(module), function)
 
@@ -76,11 +83,26 @@ def open_backend(
 
     try:
         threads = num_threads or (choose_threads(model, vendor, reopen, folder) if name == "cpu" else 1)
-        backend = reopen(threads)
-    except BackendMissingError as exc:
-        raise _naming_the_twin(exc, model) if is_edgetpu else exc from exc
-    backend.invoke([np.zeros(spec.shape, spec.dtype) for spec in backend.inputs])
+        backend = _proven(reopen(threads))
+    except BackendError as exc:
+        if name == "cpu" and isinstance(exc, InvokeError):
+            raise does_not_run(model, exc) from exc
+        if not is_edgetpu:
+            raise
+        twin = cpu_twin(model)
+        beside = f"; its CPU twin lies beside it: --model {twin}" if twin else ""
+        raise type(exc)(f"{model.name}: is compiled for the Edge TPU; {exc}{beside}") from exc
     log.info("backend ready %s", backend.describe())
+    return backend
+
+
+def _proven(backend: Backend) -> Backend:
+    """Return the backend after an invoke on zeros; close it where that fails."""
+    try:
+        backend.invoke([np.zeros(spec.shape, spec.dtype) for spec in backend.inputs])
+    except InvokeError:
+        backend.close()
+        raise
     return backend
 
 
@@ -101,16 +123,3 @@ def cpu_twin(model: Path) -> Path | None:
     """Return the file this Edge TPU model was compiled from, where it lies beside it: m_edgetpu.tflite, m.tflite."""
     twin = model.with_name(model.name.replace("_edgetpu", ""))
     return twin if twin != model and twin.is_file() else None
-
-
-def _naming_the_twin(error: BackendMissingError, model: Path) -> BackendMissingError:
-    twin = cpu_twin(model)
-    return BackendMissingError(f"{error}; its CPU twin lies beside it: --model {twin}") if twin else error
-
-
-def _probe_once(model: Path, engine: Engine, folder: Path) -> None:
-    """Probe a model the engine has not met; a file that passed once is not tried again."""
-    key = model_key(model, engine, available_cores())
-    if not recall(folder, key).get("opens"):
-        probe(model, engine.name)
-        remember(folder, key, {"opens": True})

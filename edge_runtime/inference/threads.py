@@ -23,9 +23,38 @@ BUDGET_NS = 300_000_000
 MOST_RUNS = 15
 
 
-def available_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0))
+def available_cores(root: Path = Path("/")) -> int:
+    """Return how many cores this process may use: those it may run on, and of these what its time allows.
+
+    Threads beyond the allowance make the kernel stop all of them for the rest of each period.
+    """
+    quota = cpu_quota(root)
+    cores = len(os.sched_getaffinity(0))
+    return cores if quota is None else max(1, min(cores, int(quota)))
+
+
+def cpu_quota(root: Path = Path("/")) -> float | None:
+    """Return the cores' worth of time that the control groups of this process allow; None where they set no limit.
+
+    systemd's CPUQuota and a container's --cpus set it. Source: kernel documentation, cgroup-v2, cpu.max.
+    """
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return None
+    group = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), "")
+    top = root / "sys/fs/cgroup"
+    groups = [top.joinpath(*group.split("/")[:depth]) for depth in range(len(group.split("/")) + 1)]
+    return min((quota for one in groups if (quota := _read_quota(one / "cpu.max")) is not None), default=None)
+
+
+def _read_quota(file: Path) -> float | None:
+    """Return 1.5 for "150000 100000" (microseconds in each period); None for "max 100000" and where nothing is."""
+    try:
+        most, period = file.read_text().split()
+        return int(most) / int(period)
+    except (OSError, ValueError, ZeroDivisionError):
+        return None
 
 
 def thread_choices(cores: int) -> list[int]:
@@ -42,14 +71,14 @@ def pick(medians_ns: Mapping[int, float]) -> int:
     return best
 
 
-def choose_threads(model: Path, engine: Engine, reopen: Callable[[int], Backend], folder: Path) -> int:
+def choose_threads(model: Path, engine: Engine, reopen: Callable[[int], Backend], folder: Path | None) -> int:
     """Return the thread count for this model here, from the folder's memory or from a short measurement.
 
     Args:
         model: the file, for the key of the memory.
         engine: what runs it.
         reopen: opens the model with so many threads.
-        folder: where verdicts are kept.
+        folder: where verdicts are kept; None: nowhere.
     """
     cores = available_cores()
     if cores == 1:

@@ -1,4 +1,7 @@
-"""What was measured about a model on this board, kept between starts in one small file."""
+"""What was measured about a model on this board, kept between starts in one small file.
+
+Two processes that write at once lose one of the two verdicts, and the loser measures again: that is all it costs.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,13 @@ import json
 import logging
 import os
 import platform
+import pwd
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from edge_runtime.errors import ModelError
 from edge_runtime.inference.engine import Engine
 
 log = logging.getLogger(__name__)
@@ -20,45 +25,91 @@ FILE_NAME = "verdicts.json"
 MAX_ENTRIES = 200
 
 
-def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """Return where to keep things: systemd's CacheDirectory, else $XDG_CACHE_HOME/edge-runtime, else ~/.cache."""
+def cache_folder(environment: Mapping[str, str] = os.environ) -> Path | None:
+    """Return where to keep things: systemd's CacheDirectory, else $XDG_CACHE_HOME/edge-runtime, else ~/.cache.
+
+    None where there is no home either, as for a user that a container made up.
+    """
     if folders := environment.get("CACHE_DIRECTORY"):
         return Path(folders.split(":")[0])
-    base = environment.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path(environment.get("HOME", "/nonexistent")) / ".cache") / "edge-runtime"
+    base = Path(environment.get("XDG_CACHE_HOME", ""))
+    if base.is_absolute():
+        return base / "edge-runtime"
+    home = environment.get("HOME") or _home_of_user()
+    return Path(home) / ".cache" / "edge-runtime" if home else None
+
+
+def _home_of_user() -> str | None:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:
+        return None
 
 
 def model_key(model: Path, engine: Engine, cores: int) -> str:
-    """Return a name for this model on this engine and board: all that a measurement depends on."""
-    with model.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return f"{digest} {engine.name} {engine.version} {platform.machine()} {platform.node()} {cores}"
+    """Return a name for this model on this engine and board: all that a measurement depends on.
+
+    Raises:
+        ModelError: the file cannot be read.
+    """
+    try:
+        with model.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as exc:
+        raise ModelError(f"{model}: cannot be read: {exc.strerror or exc}; give the path of a .tflite file") from exc
+    return f"{digest} {engine.name} {engine.version} {platform.machine()} {platform.node()} {board_name()} {cores}"
 
 
-def recall(folder: Path, key: str) -> dict[str, Any]:
+def board_name(root: Path = Path("/")) -> str:
+    """Return "Raspberry Pi 5 Model B Rev 1.0"; "" where the firmware does not say. A card may move to another board."""
+    try:
+        return (root / "proc/device-tree/model").read_text(errors="replace").rstrip("\0\n")
+    except OSError:
+        return ""
+
+
+def recall(folder: Path | None, key: str) -> dict[str, Any]:
     """Return what is known under this key; empty when nothing is, or when the file is damaged."""
-    entry = _read(folder).get(key)
-    return dict(entry) if isinstance(entry, dict) else {}
+    return _facts(_read(folder), key)
 
 
-def remember(folder: Path, key: str, facts: Mapping[str, Any]) -> None:
+def remember(folder: Path | None, key: str, facts: Mapping[str, Any]) -> None:
     """Add facts under this key, whole or not at all. A folder that cannot be written costs only the next start."""
+    if folder is None:
+        return
     entries = _read(folder)
-    entries[key] = {**recall(folder, key), **facts}
+    entries[key] = _facts(entries, key) | dict(facts)
     for oldest in list(entries)[: max(0, len(entries) - MAX_ENTRIES)]:
         del entries[oldest]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".verdicts-", delete=False) as file:
-            json.dump(entries, file, indent=1)
-        Path(file.name).replace(folder / FILE_NAME)
+        _replace(folder / FILE_NAME, json.dumps(entries, indent=1))
     except OSError as exc:
         log.debug("verdicts not kept folder=%s reason=%s", folder, exc)
 
 
-def _read(folder: Path) -> dict[str, Any]:
+def _replace(path: Path, text: str) -> None:
+    """Write a file so that a reader sees the old text or the new, and a full disk leaves nothing half-written."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+        Path(temporary).replace(path)
+    except OSError:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _facts(entries: Mapping[str, Any], key: str) -> dict[str, Any]:
+    entry = entries.get(key)
+    return dict(entry) if isinstance(entry, dict) else {}
+
+
+def _read(folder: Path | None) -> dict[str, Any]:
+    if folder is None:
+        return {}
     try:
         entries = json.loads((folder / FILE_NAME).read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return entries if isinstance(entries, dict) else {}

@@ -24,7 +24,8 @@ def raising(error: Exception) -> Any:
     [
         (OSError("wrong ELF class"), BackendMissingError, "wrong ELF class"),
         (AttributeError("tflite_plugin_create_delegate"), BackendMissingError, "no TFLite delegate"),
-        (ValueError("Failed to load delegate from x\n"), BackendError, "Failed to load"),
+        (ValueError("Failed to load delegate from x\nno such device\nmore"), BackendError, "usb:0: no such device$"),
+        (ValueError("Failed to load delegate from x\n"), BackendError, "in use by another program"),
         (ValueError(""), BackendError, "in use by another program"),
         (RuntimeError("boom"), BackendError, "boom"),
     ],
