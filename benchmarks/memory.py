@@ -1,9 +1,9 @@
 """Resident memory of the headless run, minus that of a bare interpreter with cv2 holding the same model.
 
-    python -m benchmarks.memory --model detect.tflite [--frames 20000]
+    python -m benchmarks.memory --model detect.tflite [--frames 20000] [--size 1280x720] [--threads 1|auto]
 
-Each side is a process of its own on the same 1280x720 pictures. The runtime's memory is read at its first report
-and at its last, so that growth shows.
+Each side is a process of its own on JPEG pictures, which is what most cameras send. The runtime's memory is the median
+of its reports; its growth is the median of the last tenth of them less that of the second.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from statistics import median
 
 BARE = """
 import sys, cv2, numpy, psutil
@@ -35,50 +36,56 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True)
     parser.add_argument("--frames", type=int, default=20000)
+    parser.add_argument("--size", default="1280x720")
+    parser.add_argument("--threads", default="1")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        picture = _pictures(folder)
+        picture = _picture(folder, args.size)
         bare = int(subprocess.check_output([sys.executable, "-c", BARE, args.model, str(picture)]))
-        first, last = _run(args.model, folder, args.frames)
+        found = _run(args.model, picture, args.frames, args.threads)
+    tenth = max(1, len(found) // 10)
     report = {
         "bare_mb": round(bare / 1e6, 1),
-        "run_mb": round(last / 1e6, 1),
-        "added_mb": round((last - bare) / 1e6, 1),
-        "growth_mb": round((last - first) / 1e6, 1),
+        "run_mb": round(median(found) / 1e6, 1),
+        "added_mb": round((median(found) - bare) / 1e6, 1),
+        "growth_mb": round((median(found[-tenth:]) - median(found[tenth : 2 * tenth] or found)) / 1e6, 1),
+        "size": args.size,
+        "threads": args.threads,
         "frames": args.frames,
     }
     print(json.dumps(report))
 
 
-def _pictures(folder: Path) -> Path:
-    """Write one drawn picture many times over by links, and return the first: a source of many frames on no disk."""
+def _picture(folder: Path, size: str) -> Path:
+    """Write one drawn picture and return its path."""
     import cv2
 
     from edge_runtime.capture.scene import SceneSource
 
-    with SceneSource(size_wh=(1280, 720), frames=1) as scenes:
+    width, _, height = size.partition("x")
+    with SceneSource(size_wh=(int(width), int(height)), frames=1) as scenes:
         frame = next(iter(scenes))
-    first = folder / "picture.bmp"
-    cv2.imwrite(str(first), frame.image)
-    return first
+    path = folder / "picture.jpg"
+    cv2.imwrite(str(path), frame.image)
+    return path
 
 
-def _run(model: str, folder: Path, frames: int) -> tuple[int, int]:
-    """Return the bytes of the runtime after its first report and at its end."""
-    telemetry = folder / "telemetry.jsonl"
-    pictures = folder / "pictures"
+def _run(model: str, picture: Path, frames: int, threads: str) -> list[int]:
+    """Return the bytes of the runtime at each report, on a folder of links to the one picture."""
+    telemetry = picture.with_name("telemetry.jsonl")
+    pictures = picture.with_name("pictures")
     pictures.mkdir()
     for number in range(frames):
-        (pictures / f"{number:06}.bmp").symlink_to(folder / "picture.bmp")
+        (pictures / f"{number:06}.jpg").symlink_to(picture)
     command = [
-        sys.executable, "-m", "edge_runtime", "run", "-q", "--headless", "--model", model, "--num-threads", "1",
-        "--source", str(pictures), "--log", str(folder / "log.jsonl"),
-        "--telemetry", str(telemetry), "--telemetry-interval", "2",
+        sys.executable, "-m", "edge_runtime", "run", "-q", "--headless", "--model", model, "--num-threads", threads,
+        "--source", str(pictures), "--log", str(picture.with_name("log.jsonl")),
+        "--telemetry", str(telemetry), "--telemetry-interval", "0.5",
     ]  # fmt: skip
     subprocess.run(command, check=True)
     records = [json.loads(line) for line in telemetry.read_text().splitlines()]
-    return records[0]["rss_bytes"], records[-1]["rss_bytes"]
+    return [record["rss_bytes"] for record in records if record["scope"] == "period"]
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 
@@ -107,6 +106,6 @@ def _measure(reopen: Callable[[int], Backend], count: int, clock: Callable[[], i
             start = clock()
             backend.invoke(inputs)
             times.append(clock() - start)
-        return median(times)
+        return float(np.median(times))
     finally:
         backend.close()

@@ -5,7 +5,6 @@ Two processes that write at once lose one of the two verdicts, and the loser mea
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -52,6 +51,8 @@ def model_key(model: Path, engine: Engine, cores: int) -> str:
     Raises:
         ModelError: the file cannot be read.
     """
+    import hashlib  # brings OpenSSL, 3.6 MB of memory: only for those who measure
+
     try:
         with model.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
