@@ -6,13 +6,14 @@ import logging
 import os
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge_runtime.capture.open import open_source
 from edge_runtime.config import STDOUT, Config
@@ -20,24 +21,51 @@ from edge_runtime.detector import Detector
 from edge_runtime.errors import ConfigError, OutputError
 from edge_runtime.outputs import Output
 from edge_runtime.pipeline import Pipeline, Summary
+from edge_runtime.result import Result, StateChange
 from edge_runtime.telemetry.exporters import TelemetryFile
 from edge_runtime.telemetry.report import Telemetry, summary_line
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edge_runtime.outputs.jsonl import JsonLinesOutput
 
 log = logging.getLogger(__name__)
 
 
-def serve(config: Config, environment: Mapping[str, str] = os.environ) -> Summary:
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run went, and whether Ctrl-C ended it; everything accepted has been written then, too."""
+
+    summary: Summary
+    was_interrupted: bool
+
+
+def serve(config: Config, environment: Mapping[str, str] = os.environ) -> Outcome:
     """Run until the source ends, a limit is reached or a signal comes; return how it went.
 
     Raises:
         EdgeRuntimeError: see `Pipeline.run`, `Detector` and `open_source`.
-        KeyboardInterrupt: the user pressed Ctrl-C; everything accepted has been written.
+        KeyboardInterrupt: Ctrl-C was pressed before the run began.
     """
-    if config.model is None:
-        raise ConfigError("model: none was given; use --model FILE.tflite")
+    require_model(config)
     source = open_source(config.source, size_wh=config.size, fps=config.fps, realtime=config.realtime)
-    outputs = build_outputs(config, source_fps=lambda: source.fps, is_live=source.is_live, environment=environment)
-    with _telemetry_file(config) as write_telemetry, build_detector(config) as detector:
+
+    def on_reader_gone() -> None:
+        if len(outputs) > 1:
+            log.warning("nobody reads stdout any more, the other outputs go on")
+        else:
+            pipeline.stop()
+
+    outputs = build_outputs(
+        config,
+        source_fps=lambda: source.fps,
+        is_live=source.is_live,
+        environment=environment,
+        on_reader_gone=on_reader_gone,
+    )
+    with build_detector(config) as detector, _telemetry_file(config) as write_telemetry:
         pipeline = Pipeline(
             source,
             detector,
@@ -56,16 +84,20 @@ def serve(config: Config, environment: Mapping[str, str] = os.environ) -> Summar
             summary = pipeline.run()
         notify_systemd("STOPPING=1", environment)
         write_telemetry(summary.record)
-    if interrupted:
-        raise KeyboardInterrupt
-    return summary
+    return Outcome(summary, bool(interrupted))
+
+
+def require_model(config: Config) -> Path:
+    """Return the model; raise ConfigError where none was given."""
+    if config.model is None:
+        raise ConfigError("model: none was given; use --model FILE.tflite")
+    return config.model
 
 
 def build_detector(config: Config) -> Detector:
     """Return the detector these settings ask for."""
-    assert config.model is not None
     return Detector(
-        config.model,
+        require_model(config),
         labels=config.labels,
         backend=config.backend,
         engine=config.engine,
@@ -78,7 +110,12 @@ def build_detector(config: Config) -> Detector:
 
 
 def build_outputs(
-    config: Config, *, source_fps: Callable[[], float | None], is_live: bool, environment: Mapping[str, str]
+    config: Config,
+    *,
+    source_fps: Callable[[], float | None],
+    is_live: bool,
+    environment: Mapping[str, str],
+    on_reader_gone: Callable[[], None],
 ) -> list[Output]:
     """Return the outputs these settings ask for, not yet open.
 
@@ -95,8 +132,10 @@ def build_outputs(
     if log_to is not None:
         from edge_runtime.outputs.jsonl import JsonLinesOutput
 
-        file = None if log_to == STDOUT else log_to
-        outputs.append(JsonLinesOutput(file, append=config.append, overwrite=config.overwrite))
+        if log_to == STDOUT:
+            outputs.append(PipedLines(JsonLinesOutput(None), on_reader_gone))
+        else:
+            outputs.append(JsonLinesOutput(log_to, append=config.append, overwrite=config.overwrite))
     if config.output is not None:
         from edge_runtime.outputs.video import VideoOutput
 
@@ -106,6 +145,41 @@ def build_outputs(
 
         outputs.append(SnapshotOutput(config.snapshots))
     return outputs
+
+
+class PipedLines:
+    """JSON lines on stdout. A reader that leaves, such as ``head``, is no failure: it has what it wanted."""
+
+    name = "jsonl"
+    needs_drawing = False
+
+    def __init__(self, lines: JsonLinesOutput, on_reader_gone: Callable[[], None]) -> None:
+        self._lines = lines
+        self._on_reader_gone = on_reader_gone
+        self._is_read = True
+
+    def open(self) -> None:
+        self._lines.open()
+
+    def write(self, result: Result, drawn: NDArray[np.uint8] | None) -> None:
+        self._while_read(lambda: self._lines.write(result, drawn))
+
+    def write_state(self, change: StateChange) -> None:
+        self._while_read(lambda: self._lines.write_state(change))
+
+    def close(self) -> None:
+        self._lines.close()
+
+    def _while_read(self, action: Callable[[], None]) -> None:
+        if not self._is_read:
+            return
+        try:
+            action()
+        except OutputError as exc:
+            if not isinstance(exc.__cause__, BrokenPipeError):
+                raise
+            self._is_read = False
+            self._on_reader_gone()
 
 
 def _wants_window(config: Config, environment: Mapping[str, str]) -> bool:
@@ -156,7 +230,10 @@ def _report(record: dict[str, Any], write: Callable[[dict[str, Any]], None]) -> 
 
 @contextmanager
 def _signals_stop(pipeline: Pipeline) -> Iterator[list[int]]:
-    """Make SIGINT and SIGTERM end the run in order, and a second one at once. Gives the interrupts received."""
+    """Make SIGINT and SIGTERM end the run in order, and a second one at once. Gives the interrupts received.
+
+    After the first one the second still counts when the run is over: the process is about to end then.
+    """
     received: list[int] = []
     interrupts: list[int] = []
 
@@ -174,8 +251,9 @@ def _signals_stop(pipeline: Pipeline) -> Iterator[list[int]]:
     try:
         yield interrupts
     finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
+        if not received:
+            for number, handler in zip(numbers, before, strict=True):
+                signal.signal(number, handler)
 
 
 def notify_systemd(message: str, environment: Mapping[str, str]) -> bool:
@@ -194,16 +272,3 @@ def notify_systemd(message: str, environment: Mapping[str, str]) -> bool:
         log.warning("systemd could not be told message=%s reason=%s", message, exc)
         return False
     return True
-
-
-def leave(code: int, left_threads: tuple[str, ...]) -> int:
-    """Return the exit code, or end the process here where a thread still sits in a driver.
-
-    Such a thread would wake while Python takes itself down, and crash.
-    """
-    if left_threads:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        logging.shutdown()
-        os._exit(code)
-    return code

@@ -22,7 +22,7 @@ make_venv .venv "$(need_python)" "${options[@]}"
 pip_install .venv -e .
 if [ "$desktop" = yes ] && ! .venv/bin/python -m pip show --quiet opencv-python 2>/dev/null; then
     echo "swapping the headless OpenCV for the one with windows"
-    apt_install libgl1 libglib2.0-0 || true
+    apt_install libgl1 libglib2.0-0 libsm6 libxext6 || true
     .venv/bin/python -m pip uninstall --quiet -y opencv-python-headless
     .venv/bin/python -m pip install --quiet --disable-pip-version-check opencv-python
 fi

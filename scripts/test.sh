@@ -2,22 +2,31 @@
 # Sets everything up and runs the whole test suite; arguments are passed on to pytest. Safe to call again and again.
 #
 # The suite runs twice: on ai-edge-litert in .venv, and on tflite-runtime in .venv-tflite-runtime where there is a
-# Python 3.11 (the last that engine has wheels for). EDGE_RUNTIME_TEST_ENGINES=litert runs the first alone.
+# Python 3.11 (the last that engine has wheels for). Then the tests of the window run in .venv-window, with the OpenCV
+# build that has windows, where there is a virtual X server (Debian: xvfb xdotool libgl1 libglib2.0-0 libsm6 libxext6).
+# EDGE_RUNTIME_TEST_PARTS=litert runs the first part alone; the others are called tflite-runtime and window.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/venv.sh
-engines=${EDGE_RUNTIME_TEST_ENGINES:-litert tflite-runtime}
+parts=${EDGE_RUNTIME_TEST_PARTS:-litert tflite-runtime window}
 status=0
 
-if [[ " $engines " = *" litert "* ]]; then
+wants() { # wants PART WHAT-IS-MISSING: is this part asked for, and nothing missing?
+    [[ " $parts " = *" $1 "* ]] || return 1
+    [ -z "$2" ] || echo "== $1: skipped, it needs $2"
+    [ -z "$2" ]
+}
+
+if wants litert ""; then
     make_venv .venv "$(need_python)"
     pip_install .venv -e '.[test,lint]'
-    echo "== the suite on ai-edge-litert"
+    echo "== litert: the suite on ai-edge-litert"
     .venv/bin/python -m pytest "$@" || status=$?
 fi
 
 python311=$(command -v python3.11 || true)
-if [[ " $engines " = *" tflite-runtime "* ]] && "${python311:-false}" -c '' 2>/dev/null; then
+"${python311:-false}" -c '' 2>/dev/null && missing="" || missing="a python3.11"
+if wants tflite-runtime "$missing"; then
     old=.venv-tflite-runtime
     make_venv $old "$python311"
     pip_install $old -e '.[tflite-runtime,test]' flatbuffers
@@ -25,15 +34,21 @@ if [[ " $engines " = *" tflite-runtime "* ]] && "${python311:-false}" -c '' 2>/d
     # with the model schema still serves the factory of test models, and the folder on PYTHONPATH brings it back.
     aside=$PWD/$old/aside
     packages=$($old/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-    if [ -e "$packages/ai_edge_litert" ]; then
+    if [ -e "$packages/ai_edge_litert/interpreter.py" ]; then
         rm -rf "$aside" && mkdir -p "$aside"
         mv "$packages/ai_edge_litert" "$aside/"
     fi
-    export EDGE_RUNTIME_TFLITE_SCHEMA=$aside/ai_edge_litert/schema_py_generated.py
-    export EDGE_RUNTIME_BOTH_ENGINES=$aside
-    echo "== the suite on tflite-runtime"
-    $old/bin/python -m pytest "$@" || status=$?
-else
-    echo "== the suite on tflite-runtime: skipped, it needs a python3.11"
+    echo "== tflite-runtime: the suite on tflite-runtime"
+    EDGE_RUNTIME_TFLITE_SCHEMA=$aside/ai_edge_litert/schema_py_generated.py EDGE_RUNTIME_BOTH_ENGINES=$aside \
+        $old/bin/python -m pytest "$@" || status=$?
+fi
+
+command -v Xvfb >/dev/null && command -v xdotool >/dev/null && missing="" || missing="Debian's packages xvfb and xdotool"
+if wants window "$missing"; then
+    make_venv .venv-window "$(need_python)"
+    # Two builds of OpenCV share the module cv2, so the package comes without its dependencies here.
+    pip_install .venv-window opencv-python numpy psutil imutils pytest hypothesis jsonschema
+    echo "== window: the tests of the window, on a virtual X server"
+    PYTHONPATH=$PWD .venv-window/bin/python -m pytest tests/outputs/test_window.py "$@" || status=$?
 fi
 exit $status

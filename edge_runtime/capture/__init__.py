@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
-from edge_runtime.frame import Frame
+if TYPE_CHECKING:
+    from edge_runtime.frame import Frame
 
 SOURCES = {
     "camera": "edge_runtime.capture.opencv:CameraSource",

@@ -5,20 +5,35 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import sys
+import threading
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
-from typing import NoReturn
+from io import TextIOWrapper
+from typing import TextIO
 
 from edge_runtime import __version__
+from edge_runtime.cli.parser import OneLineParser, ShowVersion, split_command
+from edge_runtime.cli.streams import set_up_logging, tell
 from edge_runtime.errors import ConfigError, EdgeRuntimeError
 
 COMMANDS = {
-    "run": "detect in a camera, a stream or files until it ends (the default command)",
+    "run": "detect in a camera, stream or files (the default)",
     "detect": "detect in one picture",
-    "bench": "measure a model on this board: invoke alone and the whole pipeline",
-    "config": "print the settings in force and where each one came from",
+    "bench": "measure a model here: alone, and in the pipeline",
+    "config": "print the settings and where each one came from",
 }
+INTERRUPTED = 130
+REMEDIES = {
+    # The two builds of OpenCV share their folder, so one has to go before the other comes.
+    "cv2": "uninstall -y opencv-python && python -m pip install --force-reinstall --no-deps opencv-python-headless",
+    "numpy": "install --force-reinstall numpy",
+    "psutil": "install psutil",
+    "imutils": "install imutils",
+}
+"""What to tell pip when a package does not load."""
 
 EPILOG = """\
 examples:
@@ -27,99 +42,136 @@ examples:
   edge-runtime --model detect.tflite --source photos/ --log found.jsonl
   edge-runtime detect --model detect.tflite photo.jpg --output boxes.jpg
 
-"edge-runtime COMMAND --help" lists the flags of a command. A command line without a command means run.
+"edge-runtime run --help" lists the flags, "edge-runtime COMMAND --help" those
+of another command. A command line without a command means run.
+
+exit codes: 0 done, 2 wrong flag or setting, 3 model, 4 source, 5 backend,
+6 output, 70 defect of edge-runtime, 130 interrupted
 """
 
-log = logging.getLogger("edge_runtime")
 
-
-class OneLineParser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{self.prog}: {message}; see {self.prog} --help")
-
-
-def build_parser() -> OneLineParser:
-    """Return the parser of every command."""
+def build_parser(command: str | None = None) -> OneLineParser:
+    """Return the parser of a command, or what explains them all."""
+    if command is None:
+        return _overview()
+    module = import_module(f"edge_runtime.cli.{command}")
+    summary = COMMANDS[command]
     parser = OneLineParser(
-        prog="edge-runtime",
-        description="Real-time object detection on small boards.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog=f"edge-runtime {command}",
+        usage=f"edge-runtime {command} {module.USAGE}",
+        description=f"{summary[0].upper()}{summary[1:]}.",
         allow_abbrev=False,
+        add_help=False,
     )
-    parser.add_argument("--version", action="version", version=f"edge-runtime {__version__}")
-    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
-    for name, summary in COMMANDS.items():
-        command = commands.add_parser(name, help=summary, description=_sentence(summary), allow_abbrev=False)
-        command.add_argument("-v", "--verbose", action="store_true", help="say more, and show tracebacks")
-        command.add_argument("-q", "--quiet", action="store_true", help="say only what is wrong")
-        module = import_module(f"edge_runtime.cli.{name}")
-        module.add_arguments(command)
-        command.set_defaults(execute=module.execute)
+    module.add_arguments(parser)
+    general = parser.add_argument_group("general")
+    general.add_argument("-v", "--verbose", action="store_true", help="say more, and show tracebacks")
+    general.add_argument("-q", "--quiet", action="store_true", help="say only what is wrong")
+    general.add_argument("-h", "--help", action="help", help="show this help")
+    parser.set_defaults(execute=module.execute)
     return parser
 
 
-def _sentence(summary: str) -> str:
-    return summary[0].upper() + summary[1:] + "."
+def _overview() -> OneLineParser:
+    parser = OneLineParser(
+        prog="edge-runtime",
+        usage="edge-runtime [COMMAND] [FLAG ...]",
+        description="Real-time object detection on small boards.",
+        epilog=EPILOG,
+        allow_abbrev=False,
+        add_help=False,
+    )
+    commands = parser.add_argument_group("commands")
+    for name, summary in COMMANDS.items():
+        commands.add_argument(name, metavar=name, nargs="?", help=summary)
+    general = parser.add_argument_group("general")
+    general.add_argument("--version", action=ShowVersion, nargs=0, const=f"edge-runtime {__version__}",
+                         help="show the version")  # fmt: skip
+    general.add_argument("-h", "--help", action="help", help="show this help")
+    return parser
 
 
-def normalize(argv: Sequence[str]) -> list[str]:
-    """Return the arguments with ``run`` where no command was named, and ``--num_threads`` as ``--num-threads``."""
-    args: list[str] = []
-    for position, arg in enumerate(argv):
-        if arg == "--":
-            args.extend(argv[position:])
-            break
-        flag, equals, value = arg.partition("=")
-        args.append(flag.replace("_", "-") + equals + value if flag.startswith("--") else arg)
-    if not args or (args[0] not in COMMANDS and args[0] not in ("-h", "--help", "--version")):
-        args.insert(0, "run")
-    return args
+def main() -> int:
+    """Run the command line of this process; return its exit code.
+
+    Ctrl-C ends the process on the spot until a run takes it over: raised as an exception in the middle of loading
+    numpy or an engine, native code would make another error of it.
+    A thread that still sits in a driver would wake while Python takes itself down, and crash: the process ends here.
+    """
+    signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+    code = run_command(sys.argv[1:])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to interrupt, and the exit code stays what it is
+    if threading.active_count() > 1:
+        for stream in (sys.stdout, sys.stderr):
+            _flush(stream)
+        os._exit(code)
+    return code
 
 
-def set_up_logging(*, verbose: bool, quiet: bool) -> None:
-    """Send the log to stderr: with the time on a terminal, with systemd's level marks where journald reads."""
-    level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
-    handler = logging.StreamHandler()
-    if "JOURNAL_STREAM" in os.environ:
-        handler.setFormatter(JournalFormatter("%(name)s %(message)s"))
-    else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    log.setLevel(level)
-
-
-class JournalFormatter(logging.Formatter):
-    """Leads each line with ``<4>`` or the like. Source: sd-daemon(3)."""
-
-    MARKS = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
-
-    def format(self, record: logging.LogRecord) -> str:
-        mark = next((mark for level, mark in self.MARKS if record.levelno >= level), 7)
-        return "\n".join(f"<{mark}>{line}" for line in super().format(record).splitlines())
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command line; return its exit code."""
-    verbose = False
+def _flush(stream: TextIO | None) -> None:
     try:
-        args = build_parser().parse_args(normalize(sys.argv[1:] if argv is None else argv))
-        verbose = args.verbose
-        set_up_logging(verbose=verbose, quiet=args.quiet)
-        code: int = args.execute(args)
-        return code
+        if stream is not None:
+            stream.flush()
+    except OSError:
+        return  # nobody reads it any more
+
+
+def run_command(argv: Sequence[str]) -> int:
+    """Run a command line; return its exit code. Errors become one line on stderr."""
+    verbose = bool({"-v", "--verbose"} & set(argv))
+    try:
+        return _execute(argv)
     except KeyboardInterrupt:
-        return 130
-    except EdgeRuntimeError as exc:
-        if verbose:
-            log.debug("traceback", exc_info=True)
-        print(f"edge-runtime: error: {exc}", file=sys.stderr)
-        return exc.exit_code
-    except BrokenPipeError:  # whoever read our output has gone: `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return INTERRUPTED
+    except BrokenPipeError:  # whoever read stdout has gone: `| head`
         return 0
-    except Exception:
-        log.exception("a defect of edge-runtime, please report it with these lines")
-        return EdgeRuntimeError.exit_code
+    except EdgeRuntimeError as exc:
+        return _failed(exc, _without_secrets(str(exc)), exc.exit_code, verbose)
+    except ImportError as exc:
+        return _failed(exc, _missing_package(exc), ConfigError.exit_code, verbose)
+    except Exception as exc:  # noqa: BLE001 (whatever it is, the user gets a line and an exit code)
+        said = f"{type(exc).__name__}: {exc}; this is a defect of edge-runtime, please report it with the lines above"
+        return _failed(exc, _without_secrets(said), EdgeRuntimeError.exit_code, True)
+
+
+def _execute(argv: Sequence[str]) -> int:
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file name need not be text
+    command, rest = split_command(argv, COMMANDS)
+    try:
+        args = build_parser(command).parse_all(rest)
+    except SystemExit:  # --help and --version
+        return 0
+    set_up_logging(_level(args, command))
+    code: int = args.execute(args)
+    return code
+
+
+def _level(args: argparse.Namespace, command: str | None) -> int:
+    """Return the lowest level to log: a command that answers and ends needs no account of what it does."""
+    if args.verbose:
+        return logging.DEBUG
+    return logging.WARNING if args.quiet or command != "run" else logging.INFO
+
+
+def _failed(exc: Exception, said: str, code: int, verbose: bool) -> int:
+    if verbose:
+        tell(_without_secrets("".join(traceback.format_exception(exc)).rstrip()))
+    tell(f"edge-runtime: error: {' '.join(said.split())}")
+    return code
+
+
+def _without_secrets(said: str) -> str:
+    """Return the text without passwords; only an address has any, and only then the import is worth its time."""
+    if "://" not in said:
+        return said
+    from edge_runtime.capture.redact import redact
+
+    return redact(said)
+
+
+def _missing_package(exc: ImportError) -> str:
+    name = (exc.name or "").partition(".")[0]
+    remedy = REMEDIES.get(name, "install --force-reinstall edge-runtime")
+    reason = next((line.strip() for line in str(exc).splitlines() if line.strip()), "no reason given")
+    return f"{name or 'a package'}: cannot be imported ({reason}); run: python -m pip {remedy}"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from edge_runtime.cli.settings import add_settings, load_settings
+from edge_runtime.cli.streams import tell
 from edge_runtime.errors import OutputError
+
+USAGE = "--model FILE [--source NAME] [FLAG ...]"
+INTERRUPTED = 130
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,14 +19,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Run the pipeline; print the final table to stderr."""
-    effective = load_settings(args)
-    from edge_runtime.service import leave, serve
+    config = load_settings(args).config
+    from edge_runtime.service import serve
     from edge_runtime.telemetry.report import final_table
 
-    summary = serve(effective.config)
+    outcome = serve(config)
     if not args.quiet:
-        print(final_table(summary.record), file=sys.stderr)
-    if summary.failed_outputs:
-        names = ", ".join(summary.failed_outputs)
-        print(f"edge-runtime: error: output {names} failed during the run; the log says why", file=sys.stderr)
-    return leave(OutputError.exit_code if summary.failed_outputs else 0, summary.left_threads)
+        tell(final_table(outcome.summary.record))
+    if outcome.summary.failed_outputs:
+        names = ", ".join(outcome.summary.failed_outputs)
+        raise OutputError(f"output {names}: failed during the run; the log above says why")
+    return INTERRUPTED if outcome.was_interrupted else 0

@@ -4,39 +4,76 @@ from __future__ import annotations
 
 import argparse
 import os
-from pathlib import Path
+from collections.abc import Collection
+from typing import Any
 
-from edge_runtime.config import FIELDS, Effective, load, switch
+from edge_runtime.config import FIELDS, Effective, Parser, load, path, switch
+from edge_runtime.errors import ConfigError
+
+GROUPS = {
+    "model": ("model", "labels", "backend", "engine", "num_threads"),
+    "source": ("source", "size", "fps", "realtime", "exit_on_source_loss"),
+    "detection": ("threshold", "iou", "max_detections", "classes"),
+    "outputs": ("log", "output", "snapshots", "display", "headless", "append", "overwrite"),
+    "measurements": ("telemetry", "telemetry_interval"),
+    "limits": ("max_frames", "duration"),
+}
+"""The headings of the help, each with its settings; every setting stands under one."""
 
 
-def add_settings(parser: argparse.ArgumentParser, only: tuple[str, ...] | None = None) -> None:
-    """Add a flag for each setting, or for those named. Values stay text here; `load` reads and checks them."""
-    group = parser.add_argument_group(
-        "settings", "Each may also stand in the --config file, or in the environment as EDGE_RUNTIME_ and its name."
+def add_settings(parser: argparse.ArgumentParser, only: Collection[str] = tuple(FIELDS)) -> None:
+    """Add a flag for each of these settings, under its heading, and ``--config``.
+
+    Values stay text here; `load_settings` reads and checks them.
+    """
+    for title, names in GROUPS.items():
+        chosen = [name for name in names if name in only]
+        if chosen:
+            group = parser.add_argument_group(title)
+            for name in chosen:
+                _add_flag(group, name)
+    files = parser.add_argument_group(
+        "settings",
+        'The flags from "model" on may also stand in a TOML file, or in the environment: --num-threads 2 is '
+        "num_threads = 2 in the file and EDGE_RUNTIME_NUM_THREADS=2 in the environment.",
     )
-    group.add_argument("--config", type=Path, metavar="FILE", help="TOML file with settings")
-    for name, field in FIELDS.items():
-        if only is not None and name not in only:
-            continue
-        flag = f"--{name.replace('_', '-')}"
-        is_switch = field.metadata["parse"] is switch
-        extra = {"action": "store_true"} if is_switch else {"metavar": field.metadata["metavar"]}
-        group.add_argument(flag, dest=name, default=argparse.SUPPRESS, help=_explain(name), **extra)
+    files.add_argument("--config", metavar="FILE", help="TOML file with settings")
+
+
+def _add_flag(group: argparse._ArgumentGroup, name: str) -> None:
+    parse, metavar = (FIELDS[name].metadata[key] for key in ("parse", "metavar"))
+    flag = f"--{name.replace('_', '-')}"
+    if parse is switch:
+        group.add_argument(flag, dest=name, default=argparse.SUPPRESS, help=_explain(name), action="store_true")
+    else:
+        group.add_argument(flag, dest=name, default=argparse.SUPPRESS, help=_explain(name), metavar=metavar)
 
 
 def _explain(name: str) -> str:
-    default = FIELDS[name].default
-    said = FIELDS[name].metadata["help"].replace("%", "%%")
-    return (
-        said
-        if default in (None, False, ())
-        else f"{said} (default {default:g})"
-        if isinstance(default, float)
-        else f"{said} (default {default})"
-    )
+    said, default = FIELDS[name].metadata["help"], FIELDS[name].default
+    if default in (None, False, ()):
+        return str(said)
+    return f"{said} (default {default:g})" if isinstance(default, float) else f"{said} (default {default})"
 
 
-def load_settings(args: argparse.Namespace) -> Effective:
-    """Return the settings in force for these parsed flags."""
-    flags = {name: getattr(args, name) for name in FIELDS if hasattr(args, name)}
-    return load(flags, os.environ, args.config)
+def load_settings(args: argparse.Namespace, only: Collection[str] = tuple(FIELDS)) -> Effective:
+    """Return the settings in force for these parsed flags; `only` those that `add_settings` was given.
+
+    Raises:
+        ConfigError: one of them, or one in the file or the environment, is wrong.
+    """
+    flags = {name: getattr(args, name) for name in only if hasattr(args, name)}
+    file = None if args.config is None else checked("--config", path, args.config)
+    return load(flags, os.environ, file)
+
+
+def checked(name: str, parse: Parser, raw: str) -> Any:
+    """Return the value of an argument that is no setting.
+
+    Raises:
+        ConfigError: it is not allowed.
+    """
+    try:
+        return parse(raw)
+    except ValueError as exc:
+        raise ConfigError(f"{name}: {raw!r} is not allowed; give {exc}") from None
