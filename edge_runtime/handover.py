@@ -50,13 +50,18 @@ class Handover(Generic[Item]):
             self._changed.notify_all()
             return item
 
-    def close(self, *, discard: bool = False) -> None:
-        """Take nothing more. What is inside is still handed out, unless discarded. Wakes both sides."""
+    def close(self, *, discard: bool = False) -> int:
+        """Take nothing more; return how many items were thrown away.
+
+        What is inside is still handed out, unless discarded. Wakes both sides.
+        """
         with self._changed:
             self._is_closed = True
+            discarded = len(self._items) if discard else 0
             if discard:
                 self._items.clear()
             self._changed.notify_all()
+            return discarded
 
     @property
     def is_finished(self) -> bool:

@@ -12,8 +12,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from edge_runtime.capture import FrameSource
@@ -37,9 +37,11 @@ log = logging.getLogger(__name__)
 QUEUED_FRAMES = 2
 QUEUED_ANSWERS = 2
 RETRY_DELAYS_S = (0.5, 1.0, 2.0, 5.0, 10.0)
-STOP_WITHIN_S = 1.5
-"""How long threads get to end after `stop`; a driver that sits in a read is left behind."""
-TICK_S = 0.2
+STOP_WITHIN_S = 1.2
+"""How long threads get to end after `stop` or the time limit; a driver that sits in a read is left behind. The end of a
+file and `max_frames` know no such limit for the outputs: there everything is written, however long it takes."""
+GRACE_S = 0.3
+TICK_S = 0.1
 
 Draw = Callable[[Result], "NDArray[np.uint8]"]
 
@@ -125,15 +127,22 @@ class Pipeline:
         self._frames: Handover[Ready] = Handover(1 if source.is_live else QUEUED_FRAMES, newest_wins=source.is_live)
         self._answers: Handover[Answer | StateChange] = Handover(QUEUED_ANSWERS, newest_wins=False)
         self._workers: list[OutputWorker] = []
-        self._stopping = threading.Event()
+        self._is_asked_to_stop = False
+        self._no_more = threading.Event()
         self._failures: list[BaseException] = []
         self._retry_delays_s = retry_delays_s
         self._camera_state = "starting"
-        self._asked = self._processed = 0
+        self._captured = self._asked = self._processed = 0
 
     def stop(self) -> None:
-        """Ask the run to end: no new frame is taken, every result already made is written. From any thread."""
-        self._stopping.set()
+        """Ask the run to end soon: no new frame is taken, every result already made is written.
+
+        From any thread, and from a signal handler: it only sets a flag, which `run` looks at ten times a second.
+        """
+        self._is_asked_to_stop = True
+
+    def _take_no_more(self) -> None:
+        self._no_more.set()
         self._frames.close(discard=True)
 
     def run(self) -> Summary:
@@ -150,7 +159,7 @@ class Pipeline:
         try:
             self._watch(threads)
         except BaseException:  # KeyboardInterrupt too: what is accepted gets written before it goes on
-            self.stop()
+            self._take_no_more()
             raise
         finally:
             left = self._join(threads)
@@ -172,7 +181,7 @@ class Pipeline:
 
     def _start_threads(self) -> list[threading.Thread]:
         jobs = [("capture", self._capture), ("inference", self._infer), ("results", self._hand_out)]
-        jobs += [(f"output-{one.output.name}", one.run) for one in self._workers if one.output.name != "window"]
+        jobs += [(_thread_name(one), one.run) for one in self._workers if one.output.name != "window"]
         threads = [threading.Thread(target=job, name=name, daemon=True) for name, job in jobs]
         for thread in threads:
             thread.start()
@@ -192,14 +201,18 @@ class Pipeline:
             self._frames.close()
 
     def _capture_once(self) -> None:
+        before = self._captured  # a camera that comes back begins at 0 again
         with self._source as source:
             for frame in source:
+                if before:
+                    frame = replace(frame, sequence=before + frame.sequence)
+                self._captured = frame.sequence + 1
                 if source.is_live and self._camera_state != "ok":
                     self._camera_becomes("ok", f"{source.name} delivers frames")
                 self.telemetry.captured()
                 lost = self._frames.put(self._make_ready(frame))
                 del frame  # its memory is free for the next one
-                if self._stopping.is_set():
+                if self._no_more.is_set():
                     return
                 if lost:
                     self.telemetry.dropped(lost)
@@ -213,7 +226,7 @@ class Pipeline:
     def _capture_forever(self) -> None:
         """Capture until told to stop; a lost camera is a state, and is tried again, ever more slowly."""
         tries = 0
-        while not self._stopping.is_set():
+        while not self._no_more.is_set():
             try:
                 self._capture_once()
                 return  # a paced file came to its end
@@ -221,13 +234,14 @@ class Pipeline:
                 tries = 0 if self._camera_state == "ok" else tries + 1
                 delay_s = self._retry_delays_s[min(tries, len(self._retry_delays_s) - 1)]
                 if self._camera_state != "lost":
-                    log.warning("camera lost, trying again until it is back reason=%s", exc)
+                    what = "not there yet" if self._camera_state == "starting" else "lost"
+                    log.warning("camera %s, trying again until it comes reason=%s", what, exc)
                     self._camera_becomes("lost", str(exc))
-                self._stopping.wait(delay_s)
+                self._no_more.wait(delay_s)
 
     def _camera_becomes(self, state: str, reason: str) -> None:
         if self._camera_state == "lost":
-            log.warning("camera back source=%s", self._source.name)
+            log.warning("camera there source=%s", self._source.name)
         self._answers.put(StateChange("camera", self._camera_state, state, reason, time.time()))
         self._camera_state = state
 
@@ -240,10 +254,10 @@ class Pipeline:
                 del ready  # its memory is free while we wait for the next
                 self._asked += 1
                 if self._asked == self._max_frames:
-                    self.stop()
+                    self._take_no_more()
         except Exception as exc:  # noqa: BLE001 (raised again by run, in the caller's thread)
             self._failures.append(exc)
-            self.stop()
+            self._take_no_more()
         finally:
             self._answers.close()
 
@@ -264,7 +278,7 @@ class Pipeline:
                 del answer, item, drawn
         except Exception as exc:  # noqa: BLE001 (raised again by run, in the caller's thread)
             self._failures.append(exc)
-            self.stop()
+            self._take_no_more()
         finally:
             self._answers.close(discard=True)  # nobody reads any more: a writer must not wait
             for worker in self._workers:
@@ -299,7 +313,7 @@ class Pipeline:
         """Say once that an output is gone, in the log and to the other outputs; called in that output's thread."""
         log.error("output failed, the others go on output=%s reason=%s", name, reason)
         if all(worker.has_failed for worker in self._workers):
-            self.stop()  # nobody would see what is found
+            self._take_no_more()  # nobody would see what is found
         change = StateChange(f"output:{name}", "ok", "failed", reason, time.time())
         for worker in self._workers:
             if worker.output.name != name:
@@ -307,22 +321,21 @@ class Pipeline:
 
     # The caller's thread.
 
-    def _watch(self, threads: Iterable[threading.Thread]) -> None:
-        """Wait for the end; meanwhile report, keep the time limit and feed the window."""
+    def _watch(self, threads: Sequence[threading.Thread]) -> None:
+        """Wait until everything is written or a stop is asked for; meanwhile report, and feed the window."""
         start_ns = now_ns()
         next_report_s = self._report_interval_s
         window = next((worker for worker in self._workers if worker.output.name == "window"), None)
-        last = list(threads)[1:]  # the capture thread may sit in a driver; it is not waited for here
+        last = threads[1:]  # the capture thread may sit in a driver; it is not waited for here
         while any(thread.is_alive() for thread in last):
             self._tick(window, last)
             elapsed_s = (now_ns() - start_ns) / NS_PER_S
-            if self._duration_s is not None and elapsed_s >= self._duration_s:
-                self.stop()
+            if self._is_asked_to_stop or (self._duration_s is not None and elapsed_s >= self._duration_s):
+                self._take_no_more()
+                return
             if elapsed_s >= next_report_s:
                 next_report_s = elapsed_s + self._report_interval_s
                 self._report()
-            if self._stopping.is_set():
-                return
 
     def _tick(self, window: OutputWorker | None, threads: Sequence[threading.Thread]) -> None:
         """Spend a moment: on the window if there is one, else waiting for the first thread that still works."""
@@ -339,10 +352,14 @@ class Pipeline:
             self._on_report(record)
 
     def _join(self, threads: Sequence[threading.Thread]) -> tuple[str, ...]:
-        """Wait for the threads to end, say which did not, and close the window."""
-        deadline_ns = now_ns() + int(STOP_WITHIN_S * NS_PER_S)
-        for thread in threads:
-            thread.join(max(0.0, (deadline_ns - now_ns()) / NS_PER_S))
+        """Give the threads their time to end, give up outputs that hang, say what is left, and close the window."""
+        _join_all(threads, STOP_WITHIN_S)
+        names = {thread.name for thread in threads if thread.is_alive()}
+        for worker in self._workers:
+            if _thread_name(worker) in names and worker.is_busy:
+                lost = worker.abandon()
+                log.error("output too slow to end, results lost output=%s results=%d", worker.output.name, lost)
+        _join_all(threads, GRACE_S)  # whoever waited for the hanging one
         left = tuple(thread.name for thread in threads if thread.is_alive())
         if left:
             log.warning("threads still busy at the end, left behind threads=%s", ",".join(left))
@@ -350,3 +367,13 @@ class Pipeline:
             if worker.output.name == "window":
                 worker.run()
         return left
+
+
+def _join_all(threads: Sequence[threading.Thread], within_s: float) -> None:
+    deadline_ns = now_ns() + int(within_s * NS_PER_S)
+    for thread in threads:
+        thread.join(max(0.0, (deadline_ns - now_ns()) / NS_PER_S))
+
+
+def _thread_name(worker: OutputWorker) -> str:
+    return f"output-{worker.output.name}"

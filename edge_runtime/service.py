@@ -81,9 +81,11 @@ def serve(config: Config, environment: Mapping[str, str] = os.environ) -> Outcom
         log.info("run started model=%s source=%s outputs=%s", config.model, source.name,
                  ",".join(output.name for output in outputs))  # fmt: skip
         with _signals_stop(pipeline) as interrupted:
-            summary = pipeline.run()
-        notify_systemd("STOPPING=1", environment)
-        write_telemetry(summary.record)
+            try:
+                summary = pipeline.run()
+            finally:
+                notify_systemd("STOPPING=1", environment)
+                write_telemetry(pipeline.telemetry.final())
     return Outcome(summary, bool(interrupted))
 
 

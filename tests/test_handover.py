@@ -62,7 +62,7 @@ def test_discarding_empties_the_queue() -> None:
     """After a stop no frame that was not yet looked at holds up the end."""
     queue: Handover[int] = Handover(3, newest_wins=False)
     queue.put(1)
-    queue.close(discard=True)
+    assert queue.close(discard=True) == 1
     assert queue.get() is None
 
 

@@ -83,6 +83,7 @@ def measure_pipeline(source: FrameSource, detector: Detector, *, max_frames: int
         [JsonLinesOutput(Path(os.devnull), append=True)],
         max_frames=max_frames,
         duration_s=max_secs,
+        exit_on_source_loss=True,
         on_first_result=lambda: began.append(perf_counter_ns()),
     )
     summary = pipeline.run()

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from edge_runtime.capture.handle import Handle, quieten
 from edge_runtime.capture.redact import redact
-from edge_runtime.capture.stamp import stamped
+from edge_runtime.capture.stamp import live_frames
 from edge_runtime.clock import NS_PER_S, now_ns
 from edge_runtime.errors import CaptureError, FrameTimeoutError
 from edge_runtime.frame import Frame
@@ -104,13 +104,8 @@ class NetworkSource:
         self._first = None
 
     def __iter__(self) -> Iterator[Frame]:
-        sequence = 0
-        while True:
-            image, captured_ns = self._first or self._next_image()
-            self._first = None
-            yield stamped(image, sequence=sequence, captured_ns=captured_ns, source=self.name)
-            del image  # its memory is free for the next one
-            sequence += 1
+        first, self._first = self._first, None
+        return live_frames(first, self._next_image, self.name)
 
     def _parameters(self) -> list[int]:
         return [

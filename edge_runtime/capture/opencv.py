@@ -14,7 +14,7 @@ import cv2
 from numpy.typing import NDArray
 
 from edge_runtime.capture.handle import Handle, quieten
-from edge_runtime.capture.stamp import sensor_ns, stamped
+from edge_runtime.capture.stamp import live_frames, sensor_ns
 from edge_runtime.capture.v4l import Nodes
 from edge_runtime.clock import NS_PER_MS, NS_PER_S, now_ns
 from edge_runtime.errors import CaptureError, FrameTimeoutError
@@ -106,13 +106,8 @@ class CameraSource:
         self._first = None
 
     def __iter__(self) -> Iterator[Frame]:
-        sequence = 0
-        while True:
-            image, captured_ns = self._first or self._next_image()
-            self._first = None
-            yield stamped(image, sequence=sequence, captured_ns=captured_ns, source=self.name)
-            del image  # its memory is free for the next one
-            sequence += 1
+        first, self._first = self._first, None
+        return live_frames(first, self._next_image, self.name)
 
     def _ask(self, capture: Any) -> None:
         # JPEG first: uncompressed, USB 2 has room for 640x480 at 30 frames a second and for nothing larger. A

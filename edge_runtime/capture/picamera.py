@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from numpy.typing import NDArray
 
-from edge_runtime.capture.stamp import sensor_ns, stamped
+from edge_runtime.capture.stamp import live_frames, sensor_ns
 from edge_runtime.clock import now_ns
 from edge_runtime.errors import CaptureError, FrameTimeoutError
 from edge_runtime.frame import Frame
@@ -110,13 +110,8 @@ class PicameraSource:
         self._first = None
 
     def __iter__(self) -> Iterator[Frame]:
-        sequence = 0
-        while True:
-            image, captured_ns = self._first or self._next_image()
-            self._first = None
-            yield stamped(image, sequence=sequence, captured_ns=captured_ns, source=self.name)
-            del image  # its memory is free for the next one
-            sequence += 1
+        first, self._first = self._first, None
+        return live_frames(first, self._next_image, self.name)
 
     def _start(self) -> None:
         try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,8 @@ from numpy.typing import NDArray
 from edge_runtime.clock import NS_PER_S, now_ns
 from edge_runtime.errors import CaptureError
 from edge_runtime.frame import Frame
+
+Taken = tuple[NDArray[Any], int]
 
 
 def stamped(image: NDArray[Any], *, sequence: int, captured_ns: int, source: str) -> Frame:
@@ -43,3 +47,22 @@ def sensor_ns(reported_ns: int, now: int) -> int:
     use the monotonic clock; a stamp of another clock (wall time, or zero from a driver that has none) lies far off.
     """
     return reported_ns if 0 <= now - reported_ns <= NS_PER_S else now
+
+
+def live_frames(first: Taken | None, take: Callable[[], Taken], source: str) -> Iterator[Frame]:
+    """Return the frames of a device: the image read when it was opened, then what `take` returns, without end.
+
+    Args:
+        first: an image (H, W, 3) uint8 BGR and the monotonic nanoseconds when it was taken; None if none was read.
+        take: waits for the next, or raises.
+        source: where they come from, without credentials.
+    """
+    taken: Taken | None = first or take()
+    del first
+    for sequence in itertools.count():
+        assert taken is not None
+        frame = stamped(taken[0], sequence=sequence, captured_ns=taken[1], source=source)
+        taken = None
+        yield frame
+        del frame  # two images in memory would be one too many
+        taken = take()

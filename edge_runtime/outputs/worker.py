@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-QUEUED_RECORDS = 256
-"""Results without pictures are small: a card that stalls for seconds costs nothing."""
-QUEUED_PICTURES = 4
-"""Results with pictures are megabytes."""
+LIVE_RECORDS = 256
+"""Results without pictures are small: a card that stalls for seconds loses none of a camera's."""
+FEW = 4
+"""Results with pictures are megabytes; and what a file fills must be written when the run is told to end."""
 
 
 class OutputWorker:
@@ -34,10 +34,11 @@ class OutputWorker:
             is_live: True drops the oldest results when the output is slow, False makes the writer wait.
             on_failure: called once with the output's name and the reason when it fails.
         """
-        capacity = QUEUED_PICTURES if output.needs_drawing else QUEUED_RECORDS
+        capacity = LIVE_RECORDS if is_live and not output.needs_drawing else FEW
         self.output = output
         self.dropped = 0
         self.has_failed = False
+        self.is_busy = False  # in the output's own code just now
         self._on_failure = on_failure
         self._queue: Handover[tuple[Result | StateChange, NDArray[np.uint8] | None]] = Handover(
             capacity, newest_wins=is_live
@@ -66,6 +67,11 @@ class OutputWorker:
         """Take nothing more; what is queued is still written."""
         self._queue.close()
 
+    def abandon(self) -> int:
+        """Give up on an output that does not come to its end; return how many results it never wrote."""
+        self.has_failed = True
+        return self._queue.close(discard=True) + 1  # and the one it sits on
+
     def _write(self, item: Result | StateChange, drawn: NDArray[np.uint8] | None) -> None:
         if isinstance(item, StateChange):
             self.output.write_state(item)
@@ -74,6 +80,7 @@ class OutputWorker:
 
     def _guarded(self, action: Callable[[], None]) -> None:
         """Run the action; the first failure is told, and the output gets no more results."""
+        self.is_busy = True
         try:
             action()
         except OutputError as exc:
@@ -81,6 +88,8 @@ class OutputWorker:
         except Exception as exc:
             log.debug("output defect output=%s", self.output.name, exc_info=True)
             self._fail(f"{type(exc).__name__}: {exc}")
+        finally:
+            self.is_busy = False
 
     def _fail(self, reason: str) -> None:
         if not self.has_failed:

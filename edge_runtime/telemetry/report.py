@@ -120,6 +120,7 @@ class Telemetry:
         self._captured = self._dropped = self._processed = 0
         self._first_capture_ns: int | None = None
         self._last_capture_ns = self._last_event_ns = self._period_start_ns = clock()
+        self._created_ns = self._period_start_ns
         self._period_start = Counts()
         self._result_times, self._latencies = Ring(), Ring()
         self._overlay: str | None = None
@@ -194,7 +195,7 @@ class Telemetry:
     def _run(self) -> Window:
         frames = self._counts()
         if self._first_capture_ns is None:
-            return Window("run", 0, frames, None, None)
+            return Window("run", self._clock() - self._created_ns, frames, None, None)
         length_ns = self._last_event_ns - self._first_capture_ns
         capture_fps = _rate(frames.captured - 1, self._last_capture_ns - self._first_capture_ns)
         return Window("run", length_ns, frames, capture_fps, _rate(frames.processed, length_ns))
