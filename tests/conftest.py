@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,10 @@ from hypothesis import HealthCheck, settings
 # A busy two-core machine is slow at times; that says nothing about the code.
 settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steady")
+
+# FFmpeg reads its level once, at the first video of the process. In a run that is a source of ours, which sets it; in
+# the tests it may be a film that a test writes.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
