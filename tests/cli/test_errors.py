@@ -161,7 +161,7 @@ def test_a_camera_that_is_not_there_is_waited_for(edge: Edge, model: Path) -> No
     assert done.code == 0
     assert [(one["part"], one["to"]) for one in done.records] == [("camera", "lost")]
     assert done.err.count("\n") == 1
-    assert "WARNING camera lost" in done.err
+    assert "WARNING camera not there yet" in done.err
 
 
 def test_a_picture_among_others_that_is_none_is_skipped(edge: Edge, model: Path, tmp_path: Path) -> None:
