@@ -35,6 +35,8 @@ def text(value: Any) -> str:
         raise ValueError("a text")
     if not str(value).strip():
         raise ValueError("a text that is not empty")
+    if "\0" in str(value):
+        raise ValueError("a text without the character NUL")
     return str(value)
 
 
@@ -176,6 +178,8 @@ class Config:
     duration: float | None = setting(None, number(0.001, 10**9, "seconds"), "S", "end after so many seconds")
 
     def __post_init__(self) -> None:
+        if self.telemetry == STDOUT:
+            raise ConfigError("telemetry: stdout is for the log alone; give the name of a file")
         for one, other in EXCLUSIVE:
             if getattr(self, one) and getattr(self, other):
                 raise ConfigError(f"{one} and {other}: both are on; they exclude one another, leave one out")

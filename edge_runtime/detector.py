@@ -137,6 +137,9 @@ class Detector:
             spec.decoder, *wanted.size_wh, wanted.dtype, len(spec.labels.names) if spec.labels else "none",
         )  # fmt: skip
 
+        if spec.labels is None:
+            log.warning("no labels, classes are numbers; give --labels FILE or name them in the model's sidecar")
+
     def detect(self, image: NDArray[np.uint8]) -> Detections:
         """Return what is found in an image, in its pixels.
 

@@ -232,7 +232,7 @@ def _report(record: dict[str, Any], write: Callable[[dict[str, Any]], None]) -> 
 
 @contextmanager
 def _signals_stop(pipeline: Pipeline) -> Iterator[list[int]]:
-    """Make SIGINT and SIGTERM end the run in order, and a second one at once. Gives the interrupts received.
+    """Make SIGINT, SIGTERM and SIGHUP end the run in order, and a second one at once. Gives the interrupts received.
 
     After the first one the second still counts when the run is over: the process is about to end then.
     """
@@ -248,7 +248,7 @@ def _signals_stop(pipeline: Pipeline) -> Iterator[list[int]]:
             interrupts.append(number)
         pipeline.stop()
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # a closed terminal hangs up
     before = [signal.signal(number, on_signal) for number in numbers]
     try:
         yield interrupts

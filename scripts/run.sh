@@ -20,10 +20,11 @@ options=()
 [ -e /usr/lib/python3/dist-packages/picamera2 ] && options+=(--system-site-packages)
 make_venv .venv "$(need_python)" "${options[@]}"
 pip_install .venv -e .
-if [ "$desktop" = yes ] && ! .venv/bin/python -m pip show --quiet opencv-python 2>/dev/null; then
+# Whoever installed the headless build last, the tests for instance, has overwritten the module that both share.
+if [ "$desktop" = yes ] && ! .venv/bin/python -c 'from edge_runtime.outputs.window import has_gui; exit(not has_gui())'; then
     echo "swapping the headless OpenCV for the one with windows"
     apt_install libgl1 libglib2.0-0 libsm6 libxext6 || true
-    .venv/bin/python -m pip uninstall --quiet -y opencv-python-headless
+    .venv/bin/python -m pip uninstall --quiet -y opencv-python-headless opencv-python
     .venv/bin/python -m pip install --quiet --disable-pip-version-check opencv-python
 fi
 cd "$was"

@@ -70,6 +70,8 @@ def test_stdout_and_camera_names_in_a_file_are_no_paths(tmp_path: Path) -> None:
         ("size", "640", "1280x720"),
         ("headless", "maybe", "true or false"),
         ("source", "  ", "not empty"),
+        ("model", "a\0b", "without the character NUL"),
+        ("source", "\0", "without the character NUL"),
         ("max_frames", "-1", "whole number"),
         ("duration", "inf", "seconds"),
     ],
@@ -112,6 +114,12 @@ def test_switches_that_exclude_one_another_are_refused_together_but_beat_a_lower
     found = load({"headless": True}, {}, write(tmp_path, "display = true\n"))
     assert (found.config.headless, found.config.display) == (True, False)
     assert found.origins["display"] == "default"
+
+
+def test_telemetry_does_not_go_to_stdout() -> None:
+    """A file called - helps nobody, and the log has stdout."""
+    with pytest.raises(ConfigError, match="stdout is for the log"):
+        load({"telemetry": "-"}, {})
 
 
 def test_a_video_cannot_be_appended_to(tmp_path: Path) -> None:

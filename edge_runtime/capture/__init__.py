@@ -22,6 +22,10 @@ SOURCES = {
 }
 
 
+PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+"""Endings of files that are pictures."""
+
+
 class FrameSource(Protocol):
     """Anything that can be entered and iterated; leaving the block frees the device.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import itertools
 import logging
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ import imutils.paths
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_runtime.capture import PICTURES
 from edge_runtime.capture.stamp import stamped
 from edge_runtime.clock import now_ns
 from edge_runtime.errors import CaptureError
@@ -39,7 +41,7 @@ class ImageSource:
 
     def __init__(self, path: str | Path) -> None:
         self.name = str(path)
-        self._paths: list[Path] = []
+        self._paths: list[str] = []  # texts: a Path takes ten times their memory
 
     def __enter__(self) -> Self:
         self._paths = find_images(self.name)
@@ -58,14 +60,14 @@ class ImageSource:
         sequence, damaged = 0, 0
         for path in self._paths:
             try:
-                image = read_image(path)
+                image = read_image(Path(path))
             except CaptureError as error:
                 if self._is_single():
                     raise
                 damaged += 1
                 log.warning("picture skipped reason=%s", error)
                 continue
-            yield stamped(image, sequence=sequence, captured_ns=now_ns(), source=str(path))
+            yield stamped(image, sequence=sequence, captured_ns=now_ns(), source=path)
             del image  # its memory is free for the next one
             sequence += 1
         if damaged and not sequence:
@@ -74,20 +76,22 @@ class ImageSource:
             log.warning("pictures skipped name=%s read=%d skipped=%d", self.name, sequence, damaged)
 
     def _is_single(self) -> bool:
-        return self._paths == [Path(self.name)]
+        return self._paths == [str(Path(self.name))]
 
 
-def find_images(text: str) -> list[Path]:
+def find_images(text: str) -> list[str]:
     """Return the pictures in a folder, those a pattern fits, or the one file, by name: img2 before img10."""
     path = Path(text)
     if path.is_dir():
-        # list_images goes into subfolders; it lists the folder's own pictures first.
-        own = itertools.takewhile(lambda found: Path(found).parent == path, imutils.paths.list_images(str(path)))
-        return sorted(map(Path, own), key=_natural)
+        if not os.access(path, os.R_OK | os.X_OK):
+            raise CaptureError(f"pictures {path}: permission denied; let this user read the folder")
+        # list_files goes into subfolders; it lists the folder's own pictures first.
+        found = imutils.paths.list_files(str(path), PICTURES)
+        return sorted(itertools.takewhile(lambda one: Path(one).parent == path, found), key=_natural)
     if path.exists():
-        return [path]
+        return [str(path)]
     fitting = glob.glob(text, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
-    return sorted((Path(found) for found in fitting if Path(found).is_file()), key=_natural)
+    return sorted((one for one in fitting if Path(one).is_file()), key=_natural)
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
@@ -109,7 +113,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     return image
 
 
-def _natural(path: Path) -> list[Any]:
+def _natural(path: str) -> list[Any]:
     """Return a sort key that counts: digits compare as numbers, letters without case."""
-    parts = re.split(r"(\d+)", str(path).casefold())
+    parts = re.split(r"(\d+)", path.casefold())
     return [int(part) if part.isdecimal() else part for part in parts]

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from edge_runtime.capture import SOURCES, FrameSource
+from edge_runtime.capture import PICTURES, SOURCES, FrameSource
 from edge_runtime.capture.redact import redact
 from edge_runtime.errors import ConfigError
 
@@ -17,7 +17,7 @@ __all__ = ["PICTURES", "open_source", "redact"]
 
 log = logging.getLogger(__name__)
 
-PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _NETWORK = ("rtsp", "rtsps", "http", "https")
 _CHOICES = (

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edge_runtime.capture.stamp import live_frames, sensor_ns
 from edge_runtime.clock import now_ns
-from edge_runtime.errors import CaptureError, FrameTimeoutError
+from edge_runtime.errors import CaptureError, ConfigError, FrameTimeoutError
 from edge_runtime.frame import Frame
 
 log = logging.getLogger(__name__)
@@ -29,14 +29,14 @@ def open_picamera2(number: int) -> Any:
     """Return picamera2's object for the camera of this number.
 
     Raises:
-        CaptureError: picamera2 is not installed, or does not fit to the numpy of this environment.
+        ConfigError: picamera2 is not installed, or does not fit to the numpy of this environment.
     """
     try:
         from picamera2 import Picamera2
     except ImportError as error:
-        raise CaptureError(f"picamera: picamera2 cannot be imported ({error}); {_INSTALL}") from error
+        raise ConfigError(f"picamera: picamera2 cannot be imported ({error}); {_INSTALL}") from error
     except ValueError as error:  # "numpy.dtype size changed": apt's modules were built for another numpy
-        raise CaptureError(
+        raise ConfigError(
             f"picamera: picamera2 does not work with this environment's numpy ({error}); install the numpy that apt has"
         ) from error
     return Picamera2(number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +18,11 @@ from edge_runtime.errors import CaptureError
 from edge_runtime.frame import Frame
 
 log = logging.getLogger(__name__)
+
+
+def decode_threads() -> int:
+    """Return how many threads FFmpeg gets: half the cores. With all of them it would push the model aside."""
+    return max(1, len(os.sched_getaffinity(0)) // 2)
 
 
 class VideoSource:
@@ -42,7 +48,9 @@ class VideoSource:
         quieten()
         if not Path(self.name).is_file():
             raise CaptureError(f"video {self.name}: no such file")
-        self._handle = Handle(cv2.VideoCapture(self.name, cv2.CAP_FFMPEG))
+        if not os.access(self.name, os.R_OK):
+            raise CaptureError(f"video {self.name}: permission denied; let this user read it")
+        self._handle = Handle(cv2.VideoCapture(self.name, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, decode_threads()]))
         image, decoded_ns = self._handle.read()
         if image is None:
             self._handle.release()

@@ -97,7 +97,7 @@ def refuse_numpy_2(numpy_version: str) -> None:
     if int(numpy_version.split(".")[0]) >= 2:
         raise BackendMissingError(
             f"engine: tflite-runtime needs numpy 1.26, found {numpy_version}; "
-            "run: python -m pip install 'edge-runtime[tflite-runtime]', or use --engine litert"
+            "run: python -m pip install 'numpy<2' 'opencv-python-headless<4.12', or use --engine litert"
         )
 
 

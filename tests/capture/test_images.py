@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from edge_runtime.capture import PICTURES
 from edge_runtime.capture.images import ImageSource, find_images, read_image
 from edge_runtime.errors import CaptureError
 from tests.capture.fakes import image
@@ -42,7 +43,7 @@ def test_folders_inside_and_other_files_are_left_alone(tmp_path: Path) -> None:
     save(tmp_path / "results" / "b.jpg")
     (tmp_path / "notes.txt").write_text("no picture")
 
-    assert find_images(str(tmp_path)) == [tmp_path / "a.jpg"]
+    assert find_images(str(tmp_path)) == [str(tmp_path / "a.jpg")]
 
 
 @pytest.mark.parametrize(
@@ -54,14 +55,14 @@ def test_a_pattern_gives_the_files_it_fits(tmp_path: Path, pattern: str, names: 
     save(tmp_path / "b.png")
     save(tmp_path / "deep" / "c.jpg")
 
-    assert [path.name for path in find_images(str(tmp_path / pattern))] == names
+    assert [Path(path).name for path in find_images(str(tmp_path / pattern))] == names
 
 
 def test_a_file_with_brackets_in_its_name_is_that_file(tmp_path: Path) -> None:
     """Browsers save downloads as `picture[1].jpg`."""
     path = save(tmp_path / "picture[1].png")
 
-    assert find_images(str(path)) == [path]
+    assert find_images(str(path)) == [str(path)]
 
 
 def test_a_damaged_picture_among_others_is_skipped_once_and_counted(
@@ -164,3 +165,10 @@ def test_the_folder_of_real_pictures_is_read_whole(shared: Path) -> None:
 
     assert len(frames) == 5
     assert frames["cat_720p.jpg"] == (1280, 720)
+
+
+def test_every_kind_of_picture_that_can_be_read_is_found_in_a_folder(tmp_path: Path) -> None:
+    """A folder of WebP pictures is no empty folder."""
+    for ending in PICTURES:
+        (tmp_path / f"a{ending}").touch()
+    assert len(find_images(str(tmp_path))) == len(PICTURES)

@@ -14,7 +14,7 @@ import pytest
 
 from edge_runtime.capture import picamera as module
 from edge_runtime.capture.picamera import PicameraSource, open_picamera2
-from edge_runtime.errors import CaptureError, FrameTimeoutError
+from edge_runtime.errors import CaptureError, ConfigError, FrameTimeoutError
 from tests.capture.fakes import Clock, FakePicamera2, image
 
 NOW = 5_000_000_000
@@ -223,7 +223,7 @@ def test_a_missing_picamera2_tells_both_commands_that_are_needed(monkeypatch: py
     """It comes from apt alone, and a plain virtual environment does not see it."""
     monkeypatch.setitem(sys.modules, "picamera2", None)
 
-    with pytest.raises(CaptureError, match=r"sudo apt install python3-picamera2.*--system-site-packages"):
+    with pytest.raises(ConfigError, match=r"sudo apt install python3-picamera2.*--system-site-packages"):
         open_picamera2(0)
 
 
@@ -241,5 +241,5 @@ def test_a_picamera2_built_for_another_numpy_is_explained(monkeypatch: pytest.Mo
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "picamera2", raising=False)
 
-    with pytest.raises(CaptureError, match="does not work with this environment's numpy"):
+    with pytest.raises(ConfigError, match="does not work with this environment's numpy"):
         open_picamera2(0)
