@@ -45,7 +45,9 @@ class OutputWorker:
         )
 
     def offer(self, item: Result | StateChange, drawn: NDArray[np.uint8] | None) -> None:
-        """Queue one item; never raises."""
+        """Queue one item; never raises. A failed output takes nothing: two that fail at once must not wait in turn."""
+        if self.has_failed:
+            return
         if isinstance(item, Result) and not self.output.needs_drawing:
             item = item.without_image()
         self.dropped += self._queue.put((item, drawn))
