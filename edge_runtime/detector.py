@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from time import perf_counter_ns
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from edge_runtime.model.labels import Labels
 
 log = logging.getLogger(__name__)
-
-DEFAULT_IOU = 0.6
-"""Overlap above which the lower score goes, for models that leave it to us. Source: the SSD pipelines' own value."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,8 +84,10 @@ class Detector:
         """
         path = Path(model)
         file = read_model(path)
-        opened = open_backend(path, backend, is_edgetpu=file.is_edgetpu, engine=engine, num_threads=num_threads)
         label_file = None if labels is None else Path(labels)
+        if file.is_edgetpu:  # what is no detector is refused without asking for a device first
+            resolve_spec(path, file.inputs, file.outputs, labels_file=label_file, model_file=file)
+        opened = open_backend(path, backend, is_edgetpu=file.is_edgetpu, engine=engine, num_threads=num_threads)
         try:
             spec = resolve_spec(path, opened.inputs, opened.outputs, labels_file=label_file, model_file=file)
             self._set_up(opened, spec, score_threshold, iou_threshold, max_detections, classes)
@@ -127,7 +127,7 @@ class Detector:
         self._score_threshold = score_threshold
         self._iou_threshold = iou_threshold
         if iou_threshold is None and DECODERS[spec.decoder].needs_nms:
-            self._iou_threshold = DEFAULT_IOU
+            self._iou_threshold = DECODERS[spec.decoder].iou_threshold
         self._max_detections = max_detections
         self._wanted_ids = _wanted_ids(spec.labels, classes)
         wanted = input_format(backend.inputs[0], spec)
@@ -150,6 +150,8 @@ class Detector:
             ValueError: the image is of another shape or type.
             InvokeError: the engine failed.
         """
+        if not isinstance(image, np.ndarray):  # cv2.imread gives None for what it cannot read
+            raise ValueError(f"image: expected uint8 (H, W, 3) BGR, got {type(image).__name__}")
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
             raise ValueError(f"image: expected uint8 (H, W, 3) BGR, got {image.dtype} {image.shape}")
         return self.decode(self.invoke(self.shrink(image)))
@@ -224,13 +226,14 @@ class Detector:
 
 
 def _decoder(spec: ModelSpec) -> Decoder:
-    module, function = DECODERS[spec.decoder].function.split(":")
+    family = DECODERS[spec.decoder]
+    module, function = family.function.split(":")
     home = import_module(module)
     if spec.anchors is not None:
         bound: Decoder = home.with_anchors(home.read_anchors(spec.anchors))
         return bound
-    plain: Decoder = getattr(home, function)
-    return plain
+    set_up: Decoder = partial(getattr(home, function), **{name: getattr(spec, name) for name in family.settings})
+    return set_up
 
 
 def _wanted_ids(labels: Labels | None, classes: Sequence[str]) -> NDArray[np.int32] | None:

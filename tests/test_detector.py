@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,12 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from edge_runtime.detector import Detector
-from edge_runtime.errors import ConfigError
+from edge_runtime.errors import ConfigError, ModelError
 from edge_runtime.inference import Quantization, TensorSpec
 from edge_runtime.inference.fake import FakeBackend
 from edge_runtime.model.labels import Labels
 from edge_runtime.model.spec import ModelSpec
+from tests.factory.models import write_classifier
 
 ROLES = {"boxes": 0, "classes": 1, "scores": 2, "count": 3}
 INPUT = TensorSpec("image", (1, 20, 40, 3), np.dtype("uint8"), Quantization(1 / 128, 128))
@@ -114,6 +116,48 @@ def test_a_label_map_with_a_background_line_is_not_off_by_one() -> None:
 def test_what_is_no_bgr_image_is_refused_with_what_it_is(wrong: Any) -> None:
     with pytest.raises(ValueError, match=r"expected uint8 \(H, W, 3\) BGR"):
         Detector.from_backend(backend(), SPEC).detect(wrong)
+
+
+@pytest.mark.parametrize(("wrong", "named"), [(None, "NoneType"), ("street.jpg", "str"), ([[0]], "list")])
+def test_what_is_no_image_at_all_is_refused_in_the_same_way(wrong: Any, named: str) -> None:
+    """cv2.imread returns None for a file that is not there, and everybody passes that on once."""
+    with pytest.raises(ValueError, match=rf"image: expected uint8 \(H, W, 3\) BGR, got {named}"):
+        Detector.from_backend(backend(), SPEC).detect(wrong)
+
+
+def test_a_model_for_the_edge_tpu_that_is_no_detector_is_refused_before_a_device_is_asked_for(tmp_path: Path) -> None:
+    """Installing libedgetpu for it would be in vain."""
+    model = write_classifier(tmp_path / "m.tflite", custom_op="edgetpu-custom-op")
+    with pytest.raises(ModelError, match="looks like a classifier"):
+        Detector(model, backend="edgetpu")
+
+
+def test_a_decoder_gets_the_settings_of_its_model() -> None:
+    """Strides and units are the model's, so a detector binds them once: here one grid of 10 pixels, 4 by 2 cells."""
+    float32 = np.dtype("float32")
+    boxes, scores = np.ones((1, 8, 4), np.float32), np.zeros((1, 8, 2), np.float32)
+    scores[0, [0, 5], 1] = 0.9
+    answer = [boxes, scores]
+    outputs = [TensorSpec("boxes", boxes.shape, float32), TensorSpec("scores", scores.shape, float32)]
+    spec = replace(SPEC, decoder="fcos", roles={"boxes": 0, "scores": 1}, strides=(10,), labels=None)
+    detector = Detector.from_backend(FakeBackend([INPUT], outputs, lambda inputs: answer), spec)
+    found = detector.detect(image(400, 200))
+    assert_allclose(found.boxes, [[0, 0, 150, 150], [50, 50, 250, 200]])
+
+
+def test_a_family_may_have_an_overlap_limit_of_its_own() -> None:
+    """Faces of one crowd never share a third of their area; two such boxes are one face."""
+    boxes, scores = np.zeros((1, 896, 16), np.float32), np.full((1, 896, 1), -9, np.float32)
+    boxes[0, :, :4] = [0, 0, 20, 20]
+    scores[0, [0, 2]] = 3  # 8 pixels from one another: IoU 0.43
+    outputs = [TensorSpec("b", boxes.shape, np.dtype("float32")), TensorSpec("s", scores.shape, np.dtype("float32"))]
+    spec = replace(
+        SPEC, decoder="blazeface", size_wh=(128, 128), roles={"boxes": 0, "scores": 1}, strides=(8, 16, 16, 16)
+    )
+    square = TensorSpec("image", (1, 128, 128, 3), np.dtype("uint8"), Quantization(1 / 128, 128))
+    face = FakeBackend([square], outputs, lambda inputs: [boxes, scores])
+    assert len(Detector.from_backend(face, spec).detect(image(128, 128))) == 1
+    assert len(Detector.from_backend(face, spec, iou_threshold=0.6).detect(image(128, 128))) == 2
 
 
 def test_the_three_steps_together_are_detect() -> None:

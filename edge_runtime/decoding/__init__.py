@@ -16,11 +16,23 @@ class Family(NamedTuple):
 
     function: str  # "module:function"
     needs_nms: bool  # False where the model suppresses overlaps itself
+    settings: tuple[str, ...] = ()  # fields of the ModelSpec that the function takes by name
+    iou_threshold: float = 0.6  # overlap above which the lower score goes; Source: the value of the SSD pipelines
 
 
 DECODERS = {
     "ssd_postprocess": Family("edge_runtime.decoding.ssd_postprocess:decode", needs_nms=False),
     "ssd_anchors": Family("edge_runtime.decoding.ssd_anchors:decode", needs_nms=True),
+    "fcos": Family("edge_runtime.decoding.fcos:decode", needs_nms=True, settings=("strides",)),
+    "yolox": Family("edge_runtime.decoding.yolox:decode", needs_nms=True, settings=("strides",)),
+    "yolo": Family("edge_runtime.decoding.yolo:decode", needs_nms=True, settings=("box_unit",)),
+    "yolov5": Family("edge_runtime.decoding.yolo:decode_v5", needs_nms=True, settings=("box_unit",)),
+    "yolo_end_to_end": Family("edge_runtime.decoding.yolo:decode_end_to_end", needs_nms=False, settings=("box_unit",)),
+    "nanodet": Family("edge_runtime.decoding.nanodet:decode", needs_nms=True, settings=("strides",)),
+    # Source: MediaPipe's face detection, min_suppression_threshold.
+    "blazeface": Family(
+        "edge_runtime.decoding.blazeface:decode", needs_nms=True, settings=("strides",), iou_threshold=0.3
+    ),
 }
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.decoding import OutputSpec
+from edge_runtime.errors import ModelError
+from edge_runtime.vision.nms import MAX_CANDIDATES, best_first
 
 
 def at_least(stored: NDArray[Any], spec: OutputSpec, threshold: float) -> NDArray[np.bool_]:
@@ -30,3 +33,26 @@ def real(stored: NDArray[Any], spec: OutputSpec) -> NDArray[np.float32]:
     steps = stored.astype(np.float32) - np.float32(spec.quantization.zero_point)
     values: NDArray[np.float32] = steps * np.float32(spec.quantization.scale)
     return values
+
+
+def best_rows(stored: NDArray[Any], spec: OutputSpec, threshold: float) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Return the rows of the best `MAX_CANDIDATES` scores that reach the threshold, best first, and their real values.
+
+    Args:
+        stored: (n,) scores as stored.
+        spec: of the output they are from.
+        threshold: 0 to 1.
+    """
+    rows = np.flatnonzero(at_least(stored, spec, threshold))
+    scores = real(stored[rows], spec)
+    best = best_first(scores, MAX_CANDIDATES)
+    return rows[best], scores[best]
+
+
+def check_rows(family: str, found: Sequence[int], expected: int, strides: Sequence[int]) -> None:
+    """Raise ModelError unless every output has a row for each cell."""
+    if any(rows != expected for rows in found):
+        raise ModelError(
+            f"{family}: outputs have {' and '.join(str(rows) for rows in found)} rows, strides {list(strides)} make "
+            f"{expected}; write the strides of this model in its sidecar: strides = [...]"
+        )

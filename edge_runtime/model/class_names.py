@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_runtime.model.detection import DETECTION_OPERATOR
+from edge_runtime.model.families import FAMILIES, count_classes
 from edge_runtime.model.labels import Labels, fit_labels, labels_from_names, parse_labels
-from edge_runtime.model.metadata import Metadata
 from edge_runtime.model.packed import read_packed_text, read_ultralytics
 from edge_runtime.model.roles import OutputFacts
 from edge_runtime.model.sidecar import read_labels_file
@@ -35,7 +35,7 @@ def resolve_labels(
         ConfigError: the labels cannot be read or are not those of this model.
         ModelError: the labels packed behind the model are damaged.
     """
-    labels, origin = _find_labels(facts, labels_file)
+    labels, origin = _find_labels(facts, decoder, labels_file)
     num_classes, count_origin = _num_classes(facts, decoder, roles)
     offset = facts.sidecar.class_offset if facts.sidecar else None
     if labels:
@@ -43,24 +43,27 @@ def resolve_labels(
     found = ClassNames(labels, labels.offset if labels else offset or 0, num_classes)
     counted = "first label" if num_classes is None else "number of labels and classes"
     default = counted if labels else "no labels"
-    offset_origin = default if offset is None else f"sidecar {facts.sidecar_path.name}"
+    offset_origin = facts.sidecar.origin("class_offset") if facts.sidecar and offset is not None else default
     return found, {"labels": origin, "num_classes": count_origin, "class_offset": offset_origin}
 
 
-def _find_labels(facts: OutputFacts, labels_file: Path | None) -> tuple[Labels | None, str]:
+def _find_labels(facts: OutputFacts, decoder: str, labels_file: Path | None) -> tuple[Labels | None, str]:
     if labels_file:
         return read_labels_file(labels_file), f"--labels {labels_file.name}"
     if facts.sidecar and facts.sidecar.labels:
-        return facts.sidecar.labels, f"sidecar {facts.sidecar_path.name}"
-    return _embedded_labels(facts.file.path, facts.metadata)
+        return facts.sidecar.labels, facts.sidecar.origin("labels")
+    labels, origin = _embedded_labels(facts)
+    if labels is None and FAMILIES[decoder].labels:
+        return labels_from_names(FAMILIES[decoder].labels), f"default of {decoder}"
+    return labels, origin
 
 
-def _embedded_labels(path: Path, metadata: Metadata | None) -> tuple[Labels | None, str]:
+def _embedded_labels(facts: OutputFacts) -> tuple[Labels | None, str]:
     # Ultralytics lists its dictionary as the label file of the first form, so it is looked for first.
+    path, names = facts.file.path, facts.metadata.label_files if facts.metadata else ()
     dictionary = read_ultralytics(path)
     if dictionary and dictionary.names:
         return labels_from_names(dictionary.names), "embedded metadata"
-    names = metadata.label_files if metadata else ()
     packed = read_packed_text(path, names)
     if packed:
         return parse_labels(packed[1], f"{path}: packed file {packed[0]}"), f"embedded metadata, {packed[0]}"
@@ -71,8 +74,11 @@ def _embedded_labels(path: Path, metadata: Metadata | None) -> tuple[Labels | No
 
 def _num_classes(facts: OutputFacts, decoder: str, roles: Mapping[str, int]) -> tuple[int | None, str]:
     """Return the number of classes without background, None where the model does not say."""
-    if decoder == "ssd_anchors":  # one column of scores per class and, before them, one for the background
-        return facts.shapes[roles["scores"]][2] - 1, "tensor shapes, less the background"
+    counted = count_classes(FAMILIES[decoder], facts.shapes, roles)
+    if counted is not None:
+        if FAMILIES[decoder].labels:
+            return counted, f"default of {decoder}"
+        return counted, "tensor shapes, less the background" if decoder == "ssd_anchors" else "tensor shapes"
     options = facts.file.detection_options
     if options and options.num_classes:
         return options.num_classes, f"operator {DETECTION_OPERATOR}"

@@ -15,7 +15,8 @@ Pattern = tuple[int | str, ...]  # a word stands for any number, and for the sam
 Roles = Mapping[str, int]  # role -> index of the output
 Triple = tuple[float, float, float]
 
-_LEAST: dict[int | str, int] = {"1+classes": 2}  # column 0 is the background, and one class is left
+_BESIDE_CLASSES = {"classes": 0, "1+classes": 1, "4+classes": 4, "5+classes": 5, "classes+32": 32}
+"""How many of so many numbers are no class: "1+classes" has the background in column 0. One class is left at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,12 @@ class Family:
     color: str = "rgb"
     fit: str = "stretch"
     fill: Triple = (0.0, 0.0, 0.0)
+    grids: tuple[tuple[int, ...], ...] = ()  # the strides it can have, where a row belongs to a cell of a grid
+    needs_strides: bool = False  # True: its decoder must know which
+    per_cell: int = 1  # rows for each cell
+    needs_box_unit: bool = False  # True: boxes are in pixels or normalised, and its decoder must know which
+    raw_boxes: tuple[float, float] | None = None  # what boxes before decoding must at least reach from and to
+    labels: tuple[str, ...] = ()  # of a family that finds one kind of thing
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -41,11 +48,73 @@ class Family:
         return ", ".join(f"{role} {show_shape(pattern)}" for role, pattern in self.outputs.items())
 
 
+_ZEROS, _GREY = (0.0,) * 3, (114.0,) * 3
+_FOUR = (8, 16, 32, 64)
+
+
+def _yolo(outputs: Mapping[str, Pattern], grids: tuple[tuple[int, ...], ...] = (), per_cell: int = 1) -> Family:
+    """Return a family of Ultralytics' exports, which share their input."""
+    return Family(
+        outputs,
+        must_know_roles=True,
+        mean=_ZEROS,
+        std=(255.0,) * 3,
+        fit="letterbox",
+        fill=_GREY,
+        grids=grids,
+        per_cell=per_cell,
+        needs_box_unit=True,
+    )
+
+
 FAMILIES: dict[str, Family] = {
     "ssd_postprocess": Family(
         {"boxes": (1, "N", 4), "classes": (1, "N"), "scores": (1, "N"), "count": (1,)}, must_know_roles=False
     ),
     "ssd_anchors": Family({"boxes": (1, "N", 4), "scores": (1, "N", "1+classes")}, must_know_roles=True),
+    "fcos": Family(
+        {"boxes": (1, "N", 4), "scores": (1, "N", "classes")},
+        must_know_roles=True,
+        mean=_ZEROS,
+        std=(255.0,) * 3,
+        fit="letterbox",
+        fill=_GREY,
+        grids=((4,), (8,), (16,), (32,), (64,), (16, 32), (8, 16, 32), _FOUR, (*_FOUR, 128), (4, 8, 16, 32)),
+        needs_strides=True,
+    ),
+    "yolox": Family(
+        {"predictions": (1, "N", "5+classes")},
+        must_know_roles=True,
+        mean=_ZEROS,
+        std=(1.0,) * 3,
+        color="bgr",
+        fit="letterbox-topleft",
+        fill=_GREY,
+        grids=((8, 16, 32),),
+        needs_strides=True,
+        raw_boxes=(-1.0, 2.0),
+    ),
+    "yolo": _yolo({"predictions": (1, "4+classes", "N")}, grids=((8, 16, 32), _FOUR, (4, 8, 16, 32), (16, 32))),
+    "yolov5": _yolo({"predictions": (1, "N", "5+classes")}, grids=((8, 16, 32), _FOUR, (16, 32)), per_cell=3),
+    "yolo_end_to_end": _yolo({"predictions": (1, "N", 6)}),
+    "nanodet": Family(
+        {"predictions": (1, "N", "classes+32")},
+        must_know_roles=True,
+        mean=(103.53, 116.28, 123.675),
+        std=(57.375, 57.12, 58.395),
+        color="bgr",
+        grids=(_FOUR,),
+        needs_strides=True,
+    ),
+    "blazeface": Family(
+        {"boxes": (1, "N", 16), "scores": (1, "N", 1)},
+        must_know_roles=True,
+        fit="letterbox",
+        grids=((8, 16, 16, 16), (16, 32, 32, 32)),
+        needs_strides=True,
+        per_cell=2,
+        labels=("face",),
+    ),
 }
 
 
@@ -71,9 +140,39 @@ def fits(family: Family, shapes: Sequence[Shape], roles: Roles) -> bool:
             return False
         for wanted, found in zip(pattern, shape, strict=True):
             expected = bound.setdefault(wanted, found) if isinstance(wanted, str) else wanted
-            if found != expected or found < _LEAST.get(wanted, 1):
+            if found != expected or found < _least(wanted):
                 return False
     return True
+
+
+def _least(wanted: int | str) -> int:
+    return _BESIDE_CLASSES.get(wanted, 0) + 1 if isinstance(wanted, str) else 1
+
+
+def count_classes(family: Family, shapes: Sequence[Shape], roles: Roles) -> int | None:
+    """Return how many classes the family or the shapes have, without background; None where they do not tell."""
+    if family.labels:
+        return len(family.labels)
+    for word, others in _BESIDE_CLASSES.items():
+        found = _bound(word, family, shapes, roles)
+        if found is not None:
+            return found - others
+    return None
+
+
+def count_rows(family: Family, shapes: Sequence[Shape], roles: Roles) -> int:
+    """Return the N of a family whose outputs have one."""
+    rows = _bound("N", family, shapes, roles)
+    assert rows is not None
+    return rows
+
+
+def _bound(word: str, family: Family, shapes: Sequence[Shape], roles: Roles) -> int | None:
+    """Return the number that a word of the patterns stands for; None where no pattern has it."""
+    for role, index in roles.items():
+        if word in family.outputs[role]:
+            return shapes[index][family.outputs[role].index(word)]
+    return None
 
 
 _FIXED_NAMES = {

@@ -48,6 +48,7 @@ class TensorInfo:
     dtype: np.dtype[Any]
     quantization: Quantization | None = None  # None for float tensors and for plain integers
     signature_name: str | None = None  # its name in the first signature, where there is one
+    inner: TensorInfo | None = None  # the integers that a last DEQUANTIZE makes it from
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +124,18 @@ def parse_model(data: Bytes, path: Path) -> ModelFile:
     key, signature_names = _signature(model)
     inputs, outputs = subgraphs[0].integers(1), subgraphs[0].integers(2)
     operators = tuple(names[step.integer(0, "u32")] for step in steps)
+    inners = {
+        step.integers(2)[0]: step.integers(1)[0]
+        for step, name in zip(steps, operators, strict=True)
+        if name == "DEQUANTIZE" and step.integers(1) and step.integers(2)
+    }
     customs = {names[index] for index, code in enumerate(model.tables(1)) if _builtin_code(code) == CUSTOM}
     facts = ModelFile(
         path=path,
         size_bytes=len(data),
         description=model.text(3),
         inputs=tuple(_tensor(buffer, tensors, index, signature_names) for index in inputs),
-        outputs=tuple(_tensor(buffer, tensors, index, signature_names) for index in outputs),
+        outputs=tuple(_output(buffer, tensors, index, signature_names, inners) for index in outputs),
         operators=operators,
         custom_operators=tuple(dict.fromkeys(name for name in operators if name in customs)),
         metadata=_metadata(buffer, model, buffers),
@@ -184,6 +190,18 @@ def _tensor(buffer: Buffer, tensors: tuple[Table, ...], index: int, signature_na
         quantization=_quantization(tensor.table(4)),
         signature_name=signature_names.get(index),
     )
+
+
+def _output(
+    buffer: Buffer,
+    tensors: tuple[Table, ...],
+    index: int,
+    signature_names: Mapping[int, str],
+    inners: Mapping[int, int],
+) -> TensorInfo:
+    output = _tensor(buffer, tensors, index, signature_names)
+    inner = _tensor(buffer, tensors, inners[index], {}) if inners.get(index, -1) >= 0 else None
+    return replace(output, inner=inner) if inner and inner.quantization else output
 
 
 def _quantization(parameters: Table | None) -> Quantization | None:

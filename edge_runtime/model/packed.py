@@ -1,4 +1,4 @@
-"""The files packed as a zip behind a model: label files, and the dictionary Ultralytics writes.
+"""The files packed as a zip behind a model: label files, a sidecar, and the dictionary Ultralytics writes.
 
 Every read is bounded: a few bytes of zip can unpack to gigabytes.
 """
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MAX_LABELS_BYTES = 1 << 20
 MAX_DICTIONARY_BYTES = 1 << 18
+MAX_SIDECAR_BYTES = 1 << 20
+PACKED_SIDECAR = "edge-runtime.toml"
 _MAX_ENTRIES = 1000
 _DICTIONARIES = ("temp_meta.txt", "metadata.json")
 _END_OF_ZIP = b"PK\x05\x06"
@@ -50,6 +52,18 @@ def read_packed_text(path: Path, names: Sequence[str]) -> tuple[str, str] | None
             if archive and name in present:
                 return name, _read(archive, name, path, MAX_LABELS_BYTES)
     return None
+
+
+def read_packed_sidecar(path: Path) -> str | None:
+    """Return the text of the sidecar packed behind the model; None where none is.
+
+    Raises:
+        ModelError: it is there but larger than 1 MiB, damaged, or no text.
+    """
+    with _packed(path) as archive:
+        if archive is None or PACKED_SIDECAR not in archive.namelist():
+            return None
+        return _read(archive, PACKED_SIDECAR, path, MAX_SIDECAR_BYTES, "pack it again, or copy the model again")
 
 
 def read_ultralytics(path: Path) -> Ultralytics | None:
@@ -103,15 +117,15 @@ def _ends_in_zip(path: Path) -> bool:
         raise ModelError(f"{path}: cannot be read: {exc.strerror or exc}; give the path of a .tflite model") from exc
 
 
-def _read(archive: ZipFile, name: str, path: Path, limit: int) -> str:
+def _read(archive: ZipFile, name: str, path: Path, limit: int, advice: str = "give the labels with --labels") -> str:
     with archive.open(name) as file:
         data = file.read(limit + 1)
     if len(data) > limit:
-        raise ModelError(f"{path}: packed file {name} is larger than {limit} bytes; give the labels with --labels")
+        raise ModelError(f"{path}: packed file {name} is larger than {limit} bytes; {advice}")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
-        raise ModelError(f"{path}: packed file {name} is not UTF-8 text; give the labels with --labels") from exc
+        raise ModelError(f"{path}: packed file {name} is not UTF-8 text; {advice}") from exc
 
 
 def _dictionary(text: str, source: str) -> dict[str, Any]:

@@ -29,7 +29,6 @@ def resolve_picture(facts: OutputFacts, decoder: str, dtype: str) -> tuple[Pictu
     """Return what the input of type `dtype` wants, and field -> where that came from."""
     family, default = FAMILIES[decoder], f"default of {decoder}"
     sidecar = facts.sidecar or Sidecar(facts.sidecar_path)
-    said = f"sidecar {sidecar.path.name}"
     embedded = facts.metadata.inputs[0] if facts.metadata and facts.metadata.inputs else None
 
     color, color_origin = _color(sidecar, embedded, family, default)
@@ -40,14 +39,14 @@ def resolve_picture(facts: OutputFacts, decoder: str, dtype: str) -> tuple[Pictu
         "color": color_origin,
         "mean": scaling_origin,
         "std": scaling_origin,
-        "fit": said if sidecar.fit else default,
-        "fill": said if sidecar.fill else default,
+        "fit": sidecar.origin("fit") if sidecar.fit else default,
+        "fill": sidecar.origin("fill") if sidecar.fill else default,
     }
 
 
 def _color(sidecar: Sidecar, embedded: TensorMetadata | None, family: Family, default: str) -> tuple[str, str]:
     if sidecar.color:
-        return sidecar.color, f"sidecar {sidecar.path.name}"
+        return sidecar.color, sidecar.origin("color")
     if embedded and embedded.color == "rgb":
         return "rgb", "embedded metadata"
     return family.color, default
@@ -62,7 +61,7 @@ def _scaling(
     rounding, so pixels go in as they are: x for uint8, x - 128 for int8.
     """
     if sidecar.mean and sidecar.std:
-        return sidecar.mean, sidecar.std, f"sidecar {sidecar.path.name}"
+        return sidecar.mean, sidecar.std, sidecar.origin("mean")
     if dtype in _STRAIGHT_TYPES:
         return None, None, f"input type {dtype}, pixels as they are"
     if embedded and embedded.mean and embedded.std:

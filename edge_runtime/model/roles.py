@@ -18,6 +18,7 @@ from edge_runtime.model.flatbuffer import ModelFile
 from edge_runtime.model.heads import name_head
 from edge_runtime.model.metadata import Metadata
 from edge_runtime.model.sidecar import Sidecar, sidecar_path
+from edge_runtime.model.strides import fitting_grids
 from edge_runtime.model.tensor import Tensor
 
 
@@ -41,6 +42,11 @@ class OutputFacts:
         """Where the sidecar is, or would be."""
         return self.sidecar.path if self.sidecar else sidecar_path(self.file.path)
 
+    @property
+    def anchors_beside(self) -> Path:
+        """Where the anchors of the model are looked for when nothing names them."""
+        return self.file.path.with_name(f"{self.file.path.stem}_anchors.csv")
+
 
 def choose_family(facts: OutputFacts) -> tuple[str, str]:
     """Return the name of the family and where that comes from.
@@ -53,15 +59,42 @@ def choose_family(facts: OutputFacts) -> tuple[str, str]:
     if sidecar and sidecar.decoder:
         if not _ways(FAMILIES[sidecar.decoder], facts):
             raise _misfit(sidecar, sidecar.decoder, facts)
-        return sidecar.decoder, f"sidecar {sidecar.path.name}"
-    for name, family in FAMILIES.items():
-        if _ways(family, facts):
-            return name, "tensor shapes"
-    if sidecar:
+        return sidecar.decoder, sidecar.origin("decoder")
+    fitting = _decided([name for name, family in FAMILIES.items() if _ways(family, facts)], facts)
+    if len(fitting) == 1:
+        return fitting[0], "tensor shapes"
+    if fitting:
+        lines = " or ".join(f'decoder = "{name}"' for name in fitting)
+        raise ModelError(
+            f"{facts.file.path}: outputs {_listed(facts)} fit {' and '.join(fitting)}; "
+            f"write in {facts.sidecar_path}: {lines}"
+        )
+    if sidecar and sidecar.outputs:
         for name, family in FAMILIES.items():
-            if assignments(family, facts.shapes):  # so it is what [outputs] says that does not fit
+            if assignments(family, facts.shapes) and not family.grids:  # so it is what [outputs] says that does not fit
                 raise _misfit(sidecar, name, facts)
     raise _refusal(facts)
+
+
+def _decided(names: Sequence[str], facts: OutputFacts) -> list[str]:
+    """Return the families that are left when the number of rows, the strides and the anchors have spoken.
+
+    A family whose rows are the cells of a grid fits only with so many rows. Where one does, a family that has any
+    number of rows must have more to show than its shapes.
+    """
+    if facts.sidecar and facts.sidecar.anchors and "ssd_anchors" in names:
+        return ["ssd_anchors"]
+    on_grids = [name for name in names if FAMILIES[name].grids and _is_on_grid(FAMILIES[name], facts)]
+    others = [name for name in names if not FAMILIES[name].grids]
+    if not on_grids:
+        return others
+    return on_grids + [name for name in others if name == "ssd_anchors" and facts.anchors_beside.is_file()]
+
+
+def _is_on_grid(family: Family, facts: OutputFacts) -> bool:
+    if family.needs_strides and facts.sidecar and facts.sidecar.strides:
+        return True  # that they make another number of rows is an error of its own
+    return any(fitting_grids(family, facts.shapes, way, facts.size_wh) for way in _ways(family, facts))
 
 
 def choose_roles(name: str, facts: OutputFacts) -> tuple[dict[str, int], str]:
@@ -95,7 +128,7 @@ def choose_roles(name: str, facts: OutputFacts) -> tuple[dict[str, int], str]:
 def _named_by(family: Family, facts: OutputFacts) -> list[str]:
     """Return who has named outputs before any is looked at: the sidecar, and the operator where it picks from many."""
     named = _sidecar_roles(family, facts)
-    origins = [f"sidecar {facts.sidecar_path.name}"] if named else []
+    origins = [facts.sidecar.origin("outputs")] if named and facts.sidecar else []
     if len(facts.tensors) > len(family.roles) > len(named):
         origins.append(f"operator {DETECTION_OPERATOR}")
     return origins
@@ -125,7 +158,7 @@ def _sidecar_roles(family: Family, facts: OutputFacts) -> dict[str, int]:
         return {}
     roles = {role: _index(role, which, facts, sidecar) for role, which in sidecar.outputs.items()}
     if len(set(roles.values())) < len(roles):
-        raise ConfigError(f"{sidecar.path}: [outputs] names one output for two roles; give each its own")
+        raise ConfigError(f"{sidecar.source('outputs')}: [outputs] names one output for two roles; give each its own")
     return {role: index for role, index in roles.items() if role in family.outputs}
 
 
@@ -133,12 +166,14 @@ def _index(role: str, which: str | int, facts: OutputFacts, sidecar: Sidecar) ->
     count = len(facts.tensors)
     if isinstance(which, int):
         if not 0 <= which < count:
-            raise ConfigError(f"{sidecar.path}: outputs.{role} = {which}, allowed is 0 to {count - 1}")
+            raise ConfigError(f"{sidecar.source('outputs')}: outputs.{role} = {which}, allowed is 0 to {count - 1}")
         return which
     found = [i for i, tensor in enumerate(facts.tensors) if which in (tensor.name, _signature_name(i, facts))]
     if len(found) != 1:
         state = "is no output" if not found else f"names {len(found)} outputs"
-        raise ConfigError(f"{sidecar.path}: outputs.{role} = {which!r} {state} of the model; it has {_listed(facts)}")
+        raise ConfigError(
+            f"{sidecar.source('outputs')}: outputs.{role} = {which!r} {state} of the model; it has {_listed(facts)}"
+        )
     return found[0]
 
 
@@ -172,27 +207,24 @@ def _listed(facts: OutputFacts) -> str:
 def _misfit(sidecar: Sidecar, decoder: str, facts: OutputFacts) -> ConfigError:
     said = [f"decoder = {sidecar.decoder!r}"] if sidecar.decoder else []
     said += [f"outputs.{role} = {which!r}" for role, which in sidecar.outputs.items()]
+    source = sidecar.source("decoder" if sidecar.decoder else "outputs")
     return ConfigError(
-        f"{sidecar.path}: {', '.join(said)}: {decoder} needs outputs {FAMILIES[decoder].needs}, "
+        f"{source}: {', '.join(said)}: {decoder} needs outputs {FAMILIES[decoder].needs}, "
         f"found {_listed(facts)}; correct or remove these lines"
     )
 
 
 def _refusal(facts: OutputFacts) -> ModelError:
     path, shapes = facts.file.path, ", ".join(show_shape(shape) for shape in facts.shapes)
-    known = "; ".join(f"{name} ({family.needs})" for name, family in FAMILIES.items())
     head = name_head(facts.shapes, facts.size_wh)
-    if head and head.is_detector:
-        return ModelError(
-            f"{path}: {shapes} looks like {head.what}, which this version does not decode; "
-            f"give a model with outputs it decodes: {known}"
-        )
     if head:
+        state = "which is not decoded here" if head.is_detector else "not a detector: it finds no boxes"
         return ModelError(
-            f"{path}: {shapes} looks like {head.what}, not a detector: it finds no boxes; "
-            f"give a detector with outputs {known}"
+            f"{path}: {shapes} looks like {head.what}, {state}; "
+            f"give a detector with the outputs of {', '.join(FAMILIES)} (docs/models.md shows them)"
         )
+    known = "; ".join(f"{name} ({family.needs})" for name, family in FAMILIES.items())
     return ModelError(
-        f"{path}: no decoder fits outputs {shapes or 'none'}; known: {known}; "
-        f'name one in {facts.sidecar_path}: decoder = "...", and its outputs under [outputs]'
+        f"{path}: no decoder fits outputs {shapes or 'none'} on an input of {facts.size_wh[0]}x{facts.size_wh[1]}; "
+        f'known: {known}; name one in {facts.sidecar_path}: decoder = "...", and its outputs under [outputs]'
     )

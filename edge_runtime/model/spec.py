@@ -1,18 +1,21 @@
 """What a model needs around it, resolved once at start, each field with where it came from.
 
-In order of weight: the flag --labels, the sidecar, the embedded metadata, the signature and tensors, the defaults
-of the family. Nothing is guessed: what these leave open is an error that names the setting, with one exception, the
-classes and scores of an SSD, which the decoder tells apart by their values.
+In order of weight: the flag --labels, the sidecar, the sidecar packed in the model, the embedded metadata, the
+signature and tensors, the defaults of the family. Nothing is guessed: what these leave open is an error that names the
+setting, with one exception, the classes and scores of an SSD, which the decoder tells apart by their values.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_runtime.errors import ConfigError, ModelError
+from edge_runtime.model.box_unit import resolve_box_unit
 from edge_runtime.model.class_names import resolve_labels
+from edge_runtime.model.export import check_task
 from edge_runtime.model.flatbuffer import ModelFile, read_model
 from edge_runtime.model.labels import Labels
 from edge_runtime.model.layout import read_layout
@@ -20,7 +23,11 @@ from edge_runtime.model.metadata import parse_metadata
 from edge_runtime.model.picture import resolve_picture
 from edge_runtime.model.roles import OutputFacts, choose_family, choose_roles
 from edge_runtime.model.sidecar import load_sidecar
+from edge_runtime.model.stored import shared_range_warning
+from edge_runtime.model.strides import resolve_strides
 from edge_runtime.model.tensor import Tensor
+
+log = logging.getLogger(__name__)
 
 Triple = tuple[float, float, float]
 
@@ -42,6 +49,8 @@ class ModelSpec:
     class_offset: int = 0  # class i is line i + class_offset of the labels
     num_classes: int | None = None  # without background; None where the model does not say
     anchors: Path | None = None
+    strides: tuple[int, ...] = ()  # pixels from cell to cell of each grid; empty where the decoder needs none
+    box_unit: str | None = None  # "pixels" or "normalized"; None where the family has only one
     origins: Mapping[str, str] = field(default_factory=dict)  # field -> where it came from
 
 
@@ -72,11 +81,17 @@ def resolve_spec(
     facts = OutputFacts(outputs, file, metadata, load_sidecar(path), layout.size_wh)
     decoder, decoder_origin = choose_family(facts)
     roles, roles_origin = choose_roles(decoder, facts)
+    check_task(facts, decoder)
     if decoder == "ssd_postprocess":
         _check_boxes(facts, roles)
     picture, origins = resolve_picture(facts, decoder, inputs[0].dtype.name)
     found, label_origins = resolve_labels(facts, decoder, roles, labels_file)
     anchors, origins["anchors"] = _anchors(facts, decoder)
+    strides, origins["strides"] = resolve_strides(facts, decoder, roles)
+    box_unit, origins["box_unit"] = resolve_box_unit(facts, decoder, roles)
+    warning = shared_range_warning(facts, decoder, roles)
+    if warning:
+        log.warning("%s model=%s", warning, path)
     shapes = "tensor shapes"
     origins |= {"decoder": decoder_origin, "roles": roles_origin, "size_wh": shapes, "is_nchw": shapes, **label_origins}
     return ModelSpec(
@@ -93,6 +108,8 @@ def resolve_spec(
         class_offset=found.offset,
         num_classes=found.num_classes,
         anchors=anchors,
+        strides=strides,
+        box_unit=box_unit,
         origins=origins,
     )
 
@@ -123,7 +140,7 @@ def _anchors(facts: OutputFacts, decoder: str) -> tuple[Path | None, str]:
         return None, "not needed"
     if named:
         return named, f"sidecar {facts.sidecar_path.name}"
-    beside = path.with_name(f"{path.stem}_anchors.csv")
+    beside = facts.anchors_beside
     if not beside.is_file():
         raise ModelError(
             f"{path}: its boxes are relative to anchors, and there is no {beside.name} beside it; "

@@ -6,7 +6,16 @@ from itertools import permutations
 
 import pytest
 
-from edge_runtime.model.families import FAMILIES, assignments, fits, roles_by_name, show_shape
+from edge_runtime.decoding import DECODERS
+from edge_runtime.model.families import (
+    FAMILIES,
+    assignments,
+    count_classes,
+    count_rows,
+    fits,
+    roles_by_name,
+    show_shape,
+)
 
 SSD, RAW = FAMILIES["ssd_postprocess"], FAMILIES["ssd_anchors"]
 SHAPES = {"boxes": (1, 10, 4), "classes": (1, 10), "scores": (1, 10), "count": (1,)}
@@ -89,3 +98,38 @@ def test_shapes_are_written_as_in_every_message():
     """No spaces, so that they can be searched for."""
     assert show_shape((1, 300, 300, 3)) == "[1,300,300,3]"
     assert RAW.needs == "boxes [1,N,4], scores [1,N,1+classes]"
+
+
+def test_every_family_has_its_decoder_and_the_settings_it_asks_for():
+    """Two tables in two packages that may not import each other."""
+    assert set(FAMILIES) == set(DECODERS)
+    for name, family in FAMILIES.items():
+        assert ("strides" in DECODERS[name].settings) == family.needs_strides
+        assert ("box_unit" in DECODERS[name].settings) == family.needs_box_unit
+        assert bool(family.grids) or not family.needs_strides
+
+
+@pytest.mark.parametrize(
+    ("name", "shapes", "classes", "rows"),
+    [
+        ("ssd_anchors", [(1, 6, 4), (1, 6, 91)], 90, 6),
+        ("fcos", [(1, 480, 4), (1, 480, 6)], 6, 480),
+        ("yolox", [(1, 3549, 85)], 80, 3549),
+        ("yolo", [(1, 84, 3549)], 80, 3549),
+        ("yolov5", [(1, 25200, 6)], 1, 25200),
+        ("nanodet", [(1, 2125, 112)], 80, 2125),
+        ("blazeface", [(1, 896, 16), (1, 896, 1)], 1, 896),
+        ("yolo_end_to_end", [(1, 300, 6)], None, 300),
+    ],
+)
+def test_classes_and_rows_are_counted_from_the_shapes(name, shapes, classes, rows):
+    """Labels are checked against the one, strides against the other."""
+    (roles,) = assignments(FAMILIES[name], shapes)
+    assert count_classes(FAMILIES[name], shapes, roles) == classes
+    assert count_rows(FAMILIES[name], shapes, roles) == rows
+
+
+@pytest.mark.parametrize(("name", "shape"), [("yolox", (1, 21, 5)), ("yolo", (1, 4, 21)), ("nanodet", (1, 85, 32))])
+def test_a_head_has_one_class_at_least(name, shape):
+    """Boxes alone are another kind of model."""
+    assert assignments(FAMILIES[name], [shape]) == []

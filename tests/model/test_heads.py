@@ -10,15 +10,8 @@ from edge_runtime.model.heads import name_head
 @pytest.mark.parametrize(
     ("shapes", "size_wh", "what"),
     [
-        ([(1, 84, 3549)], (416, 416), "a YOLO head"),
-        ([(1, 84, 8400)], (640, 640), "a YOLO head"),
-        ([(1, 6, 6300)], (640, 480), "a YOLO head"),
-        ([(1, 3549, 85)], (416, 416), "a YOLOX head"),
-        ([(1, 25200, 85)], (640, 640), "a YOLOv5 head"),
-        ([(1, 2125, 112)], (320, 320), "a NanoDet head"),
-        ([(1, 300, 6)], (640, 640), "an end-to-end YOLO head"),
-        ([(1, 896, 16), (1, 896, 1)], (128, 128), "a BlazeFace head"),
-        ([(1, 896, 1), (1, 896, 16)], (128, 128), "a BlazeFace head"),
+        ([(1, 116, 3549), (1, 104, 104, 32)], (416, 416), "a YOLO head with masks"),
+        ([(1, 32, 160, 160), (1, 116, 8400)], (640, 640), "a YOLO head with masks"),
         ([(1, 1001)], (224, 224), "a classifier"),
         ([(1, 1, 1, 1000)], (224, 224), "a classifier"),
         ([(1, 257, 257, 21)], (257, 257), "a segmentation model"),
@@ -43,6 +36,7 @@ def test_known_outputs_are_named(shapes, size_wh, what):
         [(1, 896, 16), (1, 895, 1)],
         [(1, 84, 3548)],
         [(1, 4, 3549)],
+        [(1, 116, 3548), (1, 104, 104, 32)],
     ],
 )
 def test_other_outputs_are_not_given_a_wrong_name(shapes):
@@ -52,5 +46,5 @@ def test_other_outputs_are_not_given_a_wrong_name(shapes):
 
 def test_only_detectors_are_called_detectors():
     """The next step differs: another decoder, or another model."""
-    assert name_head([(1, 84, 3549)], (416, 416)).is_detector
+    assert name_head([(1, 116, 3549), (1, 104, 104, 32)], (416, 416)).is_detector
     assert not name_head([(1, 1001)], (416, 416)).is_detector

@@ -16,7 +16,9 @@ from tests.factory.models import (
     NAMELESS,
     TF2_NAMES,
     TF2_SIGNATURE,
+    Scripted,
     write_classifier,
+    write_model,
     write_postprocess_ssd,
     write_raw_ssd,
     write_ssd,
@@ -274,6 +276,55 @@ def test_a_classifier_is_named_as_such(model):
         resolve(write_classifier(model))
 
 
+FCOS_SIDECAR = 'decoder = "fcos"\nlabels = ["cube", "ball"]\nstrides = [8]\n'
+
+
+def write_fcos(path, **options):
+    outputs = [
+        Scripted("scores", np.zeros((1, 80, 2), np.float32)), Scripted("boxes", np.zeros((1, 80, 4), np.float32)),
+    ]  # fmt: skip
+    return write_model(path, input_shape=(1, 64, 80, 3), input_dtype="float32", outputs=outputs, **options)
+
+
+def test_a_head_on_a_grid_needs_nothing_beside_it(model):
+    """Family, roles and strides are told by the shapes; the picture is the family's."""
+    spec = resolve(write_fcos(model))
+    assert (spec.decoder, spec.roles, spec.strides) == ("fcos", {"scores": 0, "boxes": 1}, (8,))
+    assert (spec.mean, spec.std, spec.fit, spec.fill) == ((0,) * 3, (255,) * 3, "letterbox", (114,) * 3)
+    assert (spec.num_classes, spec.origins["strides"]) == (2, "number of rows")
+
+
+def test_a_packed_sidecar_stands_between_the_one_beside_the_model_and_its_metadata(model, tmp_path):
+    """Each place outweighs those behind it, and says where a value is from."""
+    write_fcos(
+        model,
+        packed={"edge-runtime.toml": FCOS_SIDECAR + "mean = 1\nstd = 2\n", "labelmap.txt": "in_a\nin_b\n"},
+        metadata=embedded_metadata(outputs=("scores", "boxes"), mean=(5,), std=(6,), box_output=None),
+    )
+    spec = resolve(model)
+    assert (spec.labels.names, spec.mean, spec.strides) == (("cube", "ball"), (1, 1, 1), (8,))
+    said = {spec.origins[key] for key in ("decoder", "labels", "mean", "std", "strides")}
+    assert said == {"sidecar packed in the model"}
+    model.with_suffix(".toml").write_text('labels = ["box", "sphere"]')
+    spec = resolve(model)
+    assert (spec.labels.names, spec.origins["labels"]) == (("box", "sphere"), "sidecar m.toml")
+    assert spec.origins["strides"] == "sidecar packed in the model"
+    (tmp_path / "labels.txt").write_text("x\ny\n")
+    assert resolve(model, labels_file=tmp_path / "labels.txt").origins["labels"] == "--labels labels.txt"
+
+
+def test_a_packed_sidecar_that_does_not_fit_is_named_as_the_place(model):
+    """The file beside the model, which a message would otherwise name, does not exist."""
+    write_fcos(model, packed={"edge-runtime.toml": 'decoder = "yolox"'})
+    with pytest.raises(
+        ConfigError, match=r"m\.tflite: edge-runtime\.toml packed in it: decoder = 'yolox': yolox needs"
+    ):
+        resolve(model)
+    write_fcos(model, packed={"edge-runtime.toml": "strides = [16]"})
+    with pytest.raises(ConfigError, match=r"edge-runtime\.toml packed in it: strides = \[16\] make 20 rows"):
+        resolve(model)
+
+
 def test_facts_read_before_are_not_read_again(model, tmp_path):
     """The pipeline has read the file already to choose the backend."""
     file = read_model(write_ssd(model))
@@ -311,19 +362,25 @@ DECODED = {
     "ssd_mobilenet_v1_coco_quant_raw.tflite": ("ssd_anchors", (300, 300), None, 90, "none found"),
 }  # fmt: skip
 REFUSED = {
-    "agpl-3.0/yolo11n_full_integer_quant_416.tflite": r"\[1,84,3549\] looks like a YOLO head",
-    "blazeface_front_float32.tflite": "looks like a BlazeFace head",
-    "blazeface_short_range.tflite": "looks like a BlazeFace head",
-    "face-detector-quantized_edgetpu.tflite": "looks like a BlazeFace head",
     "mobilenet_v1_0.25_128_quant.tflite": r"\[1,1001\] looks like a classifier",
     "mobilenet_v1_0.25_128_quant_edgetpu.tflite": r"\[1,1001\] looks like a classifier",
     "mobilenet_v1_0.25_224_float32.tflite": r"\[1,1001\] looks like a classifier",
     "model_invoking_error.tflite": r"has shape \[1,3\]; needed is a picture",
     "traffic_model.tflite": r"has 3 inputs \(normalized_input_image_tensor \[1,256,256,3\], ",
-    "yolox_nano_416_dynamic_range.tflite": r"\[1,3549,85\] looks like a YOLOX head",
-    "yolox_nano_416_float16.tflite": r"\[1,3549,85\] looks like a YOLOX head",
-    "yolox_nano_416_int8_BROKEN.tflite": r"\[1,3549,85\] looks like a YOLOX head",
 }
+YOLOX = ("yolox", 80, "none found", "bgr", (0,) * 3, (1,) * 3, "letterbox-topleft", (114,) * 3, True)
+FACE = ("blazeface", 1, "default of blazeface", "rgb", (127.5,) * 3, (127.5,) * 3, "letterbox", (0,) * 3, False)
+ON_GRIDS = {
+    "agpl-3.0/yolo11n_full_integer_quant_416.tflite": (
+        "yolo", 80, "embedded metadata", "rgb", None, None, "letterbox", (114,) * 3, False,
+    ),
+    "blazeface_front_float32.tflite": FACE,
+    "blazeface_short_range.tflite": FACE,
+    "face-detector-quantized_edgetpu.tflite": (*FACE[:4], None, None, *FACE[6:]),
+    "yolox_nano_416_dynamic_range.tflite": YOLOX,
+    "yolox_nano_416_float16.tflite": YOLOX,
+    "yolox_nano_416_int8_BROKEN.tflite": YOLOX,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", DECODED)
@@ -338,6 +395,17 @@ def test_real_detectors_resolve(shared, name):
     assert spec.roles == {role: index for index, role in enumerate(roles)}
 
 
+@pytest.mark.parametrize("name", ON_GRIDS)
+def test_real_heads_on_grids_resolve(shared, name):
+    """The picture each of them wants differs in every respect there is."""
+    decoder, num_classes, labels, *picture = ON_GRIDS[name]
+    spec = resolve(shared / "models" / name)
+    assert (spec.decoder, spec.num_classes, spec.origins["labels"]) == (decoder, num_classes, labels)
+    assert [spec.color, spec.mean, spec.std, spec.fit, spec.fill, spec.is_nchw] == picture
+    assert spec.strides == {"yolox": (8, 16, 32), "yolo": (), "blazeface": (8, 16, 16, 16)}[decoder]
+    assert spec.box_unit == ("normalized" if decoder == "yolo" else None)
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_real_files_of_other_kinds_are_refused_by_name(shared, name):
     """Each is a file somebody might try."""
@@ -345,11 +413,11 @@ def test_real_files_of_other_kinds_are_refused_by_name(shared, name):
         resolve(shared / "models" / name)
 
 
-def test_every_real_model_is_in_one_of_the_two_tables(shared):
+def test_every_real_model_is_in_one_of_the_tables(shared):
     """A file that is added to the collection gets its line here."""
     models = shared / "models"
     found = {str(path.relative_to(models)) for path in models.rglob("*.tflite")}
-    assert found == {*DECODED, *REFUSED}
+    assert found == {*DECODED, *ON_GRIDS, *REFUSED}
 
 
 @pytest.mark.parametrize("model_name", ["detect.tflite", "ssd_mobilenet_v1_coco_quant_raw.tflite"])
