@@ -58,3 +58,9 @@ class OutputError(EdgeRuntimeError, OSError):
 
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
+
+
+class OptimizeError(EdgeRuntimeError, RuntimeError):
+    """A variant could not be made, or came out wrong. The model it was made from is as it was."""
+
+    exit_code = 3
