@@ -40,6 +40,13 @@ class Handover(Generic[Item]):
             self._changed.notify_all()
             return lost
 
+    def put_extra(self, item: Item) -> None:
+        """Add an item beyond the capacity: it waits for no reader and pushes nothing out. For a few, small items."""
+        with self._changed:
+            if not self._is_closed:
+                self._items.append(item)
+                self._changed.notify_all()
+
     def get(self, timeout_s: float | None = None) -> Item | None:
         """Return the oldest item; wait for one. None when closed and empty, or when the time is over."""
         with self._changed:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from edge_runtime.errors import ConfigError, OutputError
+from edge_runtime.filelock import lock
 
 
 def json_line(record: Mapping[str, Any]) -> str:
@@ -25,6 +26,8 @@ def json_line(record: Mapping[str, Any]) -> str:
 
 class LineFile:
     """Takes lines, each handed to the system whole and at once; nothing waits in memory.
+
+    While it is open, no other run can replace the file. Several runs may continue one file together.
 
     Args:
         path: the file; None is stdout.
@@ -50,7 +53,8 @@ class LineFile:
         """Open the file; return True if it is empty, False if it holds lines that are continued.
 
         Raises:
-            OutputError: it holds something and neither append nor overwrite is on, or it cannot be opened.
+            OutputError: it holds something and neither append nor overwrite is on, another run writes it, or it
+                cannot be opened.
         """
         if self._path is None:
             if self._stream is None and sys.stdout is None:
@@ -58,9 +62,10 @@ class LineFile:
             self._file = self._stream or sys.stdout.buffer
             return True
         self._file = self._opened(self._path)
-        status = os.fstat(self._file.fileno())
-        self._is_regular = stat.S_ISREG(status.st_mode)
-        size_bytes = status.st_size if self._is_regular else 0
+        self._is_regular = stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
+        if self._is_regular:
+            self._keep_others_out(self._file)
+        size_bytes = os.fstat(self._file.fileno()).st_size if self._is_regular else 0
         if size_bytes and not self._append and not self._overwrite:
             self.close()
             raise OutputError(
@@ -95,6 +100,13 @@ class LineFile:
         if self._file is not None and self._path is not None:
             self._file.close()
         self._file = None
+
+    def _keep_others_out(self, file: BinaryIO) -> None:
+        try:
+            lock(file, is_shared=self._append)
+        except BlockingIOError as exc:
+            self.close()
+            raise OutputError(f"{self.name}: another run is writing it; give another name") from exc
 
     @staticmethod
     def _opened(path: Path) -> BinaryIO:

@@ -17,13 +17,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from edge_runtime.capture import FrameSource
+from edge_runtime.capture.paced import PacedSource
 from edge_runtime.clock import NS_PER_S, now_ns
 from edge_runtime.detector import Detector, Invoked
 from edge_runtime.errors import CaptureError
 from edge_runtime.frame import Frame
 from edge_runtime.handover import Handover
 from edge_runtime.outputs import Output
-from edge_runtime.outputs.worker import OutputWorker
+from edge_runtime.outputs.delivery import Delivered, Delivery
 from edge_runtime.result import Result, StateChange
 from edge_runtime.telemetry.report import Telemetry
 from edge_runtime.vision.preprocess import Shrunk
@@ -38,12 +39,11 @@ QUEUED_FRAMES = 2
 QUEUED_ANSWERS = 2
 RETRY_DELAYS_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 STOP_WITHIN_S = 1.2
-"""How long threads get to end after `stop` or the time limit; a driver that sits in a read is left behind. The end of a
-file and `max_frames` know no such limit for the outputs: there everything is written, however long it takes."""
+"""How long threads get to end after `stop` or the time limit; a driver or an engine that sits in a call is left behind.
+The end of a file and `max_frames` know no such limit for the outputs: there everything is written, however long it
+takes."""
 GRACE_S = 0.3
 TICK_S = 0.1
-
-Draw = Callable[[Result], "NDArray[np.uint8]"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,9 +70,14 @@ class Summary:
     """How a run went."""
 
     processed: int  # frames with a result
-    failed_outputs: tuple[str, ...]  # names of outputs that failed on the way
+    outputs: tuple[Delivered, ...]  # what each output wrote and lost, in the order they were given
     left_threads: tuple[str, ...]  # names of threads that did not end in time
     record: dict[str, Any]  # the telemetry record of the whole run
+
+    @property
+    def failed_outputs(self) -> tuple[str, ...]:
+        """The names of the outputs that failed on the way, or did not come to their end."""
+        return tuple(output.name for output in self.outputs if output.has_failed)
 
 
 class Pipeline:
@@ -116,7 +121,7 @@ class Pipeline:
         self.telemetry = telemetry or Telemetry()
         self._source = source
         self._detector = detector
-        self._outputs = tuple(outputs)
+        self._delivery = Delivery(outputs, is_live=source.is_live, on_all_failed=self._take_no_more)
         self._somebody_looks = any(output.needs_drawing for output in outputs)
         self._max_frames = max_frames
         self._duration_s = duration_s
@@ -126,7 +131,6 @@ class Pipeline:
         self._on_first_result = on_first_result
         self._frames: Handover[Ready] = Handover(1 if source.is_live else QUEUED_FRAMES, newest_wins=source.is_live)
         self._answers: Handover[Answer | StateChange] = Handover(QUEUED_ANSWERS, newest_wins=False)
-        self._workers: list[OutputWorker] = []
         self._is_asked_to_stop = False
         self._no_more = threading.Event()
         self._failures: list[BaseException] = []
@@ -144,6 +148,8 @@ class Pipeline:
     def _take_no_more(self) -> None:
         self._no_more.set()
         self._frames.close(discard=True)
+        if isinstance(self._source, PacedSource):
+            self._source.close()  # it may be waiting for the moment of its next frame
 
     def run(self) -> Summary:
         """Return when the source ends, a limit is reached or `stop` is called.
@@ -154,7 +160,7 @@ class Pipeline:
             CaptureError: the source cannot be opened or broke off, and waiting for it makes no sense.
             BackendError: the engine failed.
         """
-        self._open_outputs()
+        self._delivery.open()
         threads = self._start_threads()
         try:
             self._watch(threads)
@@ -163,29 +169,18 @@ class Pipeline:
             raise
         finally:
             left = self._join(threads)
+            processed = self._processed
+            ends = self._delivery.ends(processed)
         if self._failures:
             raise self._failures[0]
-        failed = tuple(worker.output.name for worker in self._workers if worker.has_failed)
-        return Summary(self._processed, failed, left, self.telemetry.final())
-
-    def _open_outputs(self) -> None:
-        """Open every output, or none: those already open are closed when a later one cannot be."""
-        for output in self._outputs:
-            try:
-                output.open()
-            except BaseException:
-                for worker in self._workers:
-                    worker.output.close()
-                raise
-            self._workers.append(OutputWorker(output, is_live=self._source.is_live, on_failure=self._output_failed))
+        return Summary(processed, ends, left, self.telemetry.final())
 
     def _start_threads(self) -> list[threading.Thread]:
-        jobs = [("capture", self._capture), ("inference", self._infer), ("results", self._hand_out)]
-        jobs += [(_thread_name(one), one.run) for one in self._workers if one.output.name != "window"]
+        jobs = (("capture", self._capture), ("inference", self._infer), ("results", self._hand_out))
         threads = [threading.Thread(target=job, name=name, daemon=True) for name, job in jobs]
         for thread in threads:
             thread.start()
-        return threads
+        return threads + self._delivery.start()
 
     # The capture thread.
 
@@ -271,18 +266,15 @@ class Pipeline:
         try:
             while (answer := self._answers.get()) is not None:
                 item = answer if isinstance(answer, StateChange) else self._decode(answer)
-                lookers = [one for one in self._workers if one.output.needs_drawing and not one.has_failed]
-                drawn = self._draw(item) if lookers and isinstance(item, Result) else None
-                for worker in self._workers:
-                    worker.offer(item, drawn if worker.output.needs_drawing else None)
+                drawn = self._draw(item) if isinstance(item, Result) and self._delivery.needs_drawing else None
+                self._delivery.offer(item, drawn)
                 del answer, item, drawn
         except Exception as exc:  # noqa: BLE001 (raised again by run, in the caller's thread)
             self._failures.append(exc)
             self._take_no_more()
         finally:
             self._answers.close(discard=True)  # nobody reads any more: a writer must not wait
-            for worker in self._workers:
-                worker.finish()
+            self._delivery.finish()
 
     def _decode(self, answer: Answer) -> Result:
         start_ns = now_ns()
@@ -309,26 +301,15 @@ class Pipeline:
         overlay = self.telemetry.overlay()
         return draw(result.frame.image, found.boxes, result.labels, found.scores, found.class_ids, overlay=overlay)
 
-    def _output_failed(self, name: str, reason: str) -> None:
-        """Say once that an output is gone, in the log and to the other outputs; called in that output's thread."""
-        log.error("output failed, the others go on output=%s reason=%s", name, reason)
-        if all(worker.has_failed for worker in self._workers):
-            self._take_no_more()  # nobody would see what is found
-        change = StateChange(f"output:{name}", "ok", "failed", reason, time.time())
-        for worker in self._workers:
-            if worker.output.name != name:
-                worker.offer(change, None)
-
     # The caller's thread.
 
     def _watch(self, threads: Sequence[threading.Thread]) -> None:
         """Wait until everything is written or a stop is asked for; meanwhile report, and feed the window."""
         start_ns = now_ns()
         next_report_s = self._report_interval_s
-        window = next((worker for worker in self._workers if worker.output.name == "window"), None)
         last = threads[1:]  # the capture thread may sit in a driver; it is not waited for here
         while any(thread.is_alive() for thread in last):
-            self._tick(window, last)
+            self._tick(last)
             elapsed_s = (now_ns() - start_ns) / NS_PER_S
             if self._is_asked_to_stop or (self._duration_s is not None and elapsed_s >= self._duration_s):
                 self._take_no_more()
@@ -337,14 +318,15 @@ class Pipeline:
                 next_report_s = elapsed_s + self._report_interval_s
                 self._report()
 
-    def _tick(self, window: OutputWorker | None, threads: Sequence[threading.Thread]) -> None:
+    def _tick(self, threads: Sequence[threading.Thread]) -> None:
         """Spend a moment: on the window if there is one, else waiting for the first thread that still works."""
-        if window is None:
-            next(thread for thread in threads if thread.is_alive()).join(TICK_S)
+        if self._delivery.has_window:
+            if not self._delivery.show(TICK_S / 10):
+                self.stop()
             return
-        window.step(TICK_S / 10)
-        if getattr(window.output, "is_closed", False):
-            self.stop()
+        working = next((thread for thread in threads if thread.is_alive()), None)
+        if working is not None:
+            working.join(TICK_S)
 
     def _report(self) -> None:
         record = self.telemetry.snapshot()
@@ -352,28 +334,20 @@ class Pipeline:
             self._on_report(record)
 
     def _join(self, threads: Sequence[threading.Thread]) -> tuple[str, ...]:
-        """Give the threads their time to end, give up outputs that hang, say what is left, and close the window."""
-        _join_all(threads, STOP_WITHIN_S)
-        names = {thread.name for thread in threads if thread.is_alive()}
-        for worker in self._workers:
-            if _thread_name(worker) in names and worker.is_busy:
-                lost = worker.abandon()
-                log.error("output too slow to end, results lost output=%s results=%d", worker.output.name, lost)
-        _join_all(threads, GRACE_S)  # whoever waited for the hanging one
+        """Give the threads their time to end, give up what hangs, say what is left, and close the window."""
+        self._wait_for(threads, STOP_WITHIN_S)
+        self._answers.close()  # nobody waits any more for an engine that hangs
+        self._delivery.give_up(also_idle=False)
+        self._wait_for(threads, GRACE_S)  # whoever waited for the hanging one
+        self._delivery.give_up(also_idle=True)
         left = tuple(thread.name for thread in threads if thread.is_alive())
         if left:
             log.warning("threads still busy at the end, left behind threads=%s", ",".join(left))
-        for worker in self._workers:
-            if worker.output.name == "window":
-                worker.run()
+        self._delivery.close_window()
         return left
 
-
-def _join_all(threads: Sequence[threading.Thread], within_s: float) -> None:
-    deadline_ns = now_ns() + int(within_s * NS_PER_S)
-    for thread in threads:
-        thread.join(max(0.0, (deadline_ns - now_ns()) / NS_PER_S))
-
-
-def _thread_name(worker: OutputWorker) -> str:
-    return f"output-{worker.output.name}"
+    def _wait_for(self, threads: Sequence[threading.Thread], within_s: float) -> None:
+        """Wait until these threads have ended, so long at most; a full window would hold up the one that feeds it."""
+        deadline_ns = now_ns() + int(within_s * NS_PER_S)
+        while any(thread.is_alive() for thread in threads) and now_ns() < deadline_ns:
+            self._tick(threads)

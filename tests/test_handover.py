@@ -69,3 +69,20 @@ def test_discarding_empties_the_queue() -> None:
 def test_room_for_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         Handover(0, newest_wins=True)
+
+
+def test_an_extra_item_waits_for_nobody_and_pushes_nothing_out() -> None:
+    """Whoever reports a failure must not be held up by a reader that hangs."""
+    for newest_wins in (True, False):
+        queue: Handover[int] = Handover(1, newest_wins=newest_wins)
+        queue.put(1)
+        queue.put_extra(2)
+        assert (queue.get(0), queue.get(0)) == (1, 2)
+
+
+def test_an_extra_item_after_closing_is_not_handed_out() -> None:
+    """Its reader has gone."""
+    queue: Handover[int] = Handover(1, newest_wins=False)
+    queue.close()
+    queue.put_extra(1)
+    assert queue.is_finished

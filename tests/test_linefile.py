@@ -184,3 +184,54 @@ def test_numbers_json_cannot_say_are_refused():
 def test_a_line_break_inside_a_text_stays_inside_its_line():
     """A reason of a state may hold one."""
     assert json_line({"reason": "a\nb"}) == '{"reason":"a\\nb"}'
+
+
+def refused(file):
+    with pytest.raises(OutputError, match="another run is writing it; give another name"):
+        file.open()
+
+
+def test_overwrite_does_not_empty_a_file_that_another_run_writes(tmp_path):
+    """Both runs would end with lines missing and no error."""
+    first, second = (LineFile(tmp_path / "a", overwrite=True) for _ in range(2))
+    first.open()
+    first.write("one")
+    refused(second)
+    first.write("two")
+    first.close()
+    assert (tmp_path / "a").read_bytes() == b"one\ntwo\n"
+    second.open()
+    second.close()
+    assert (tmp_path / "a").read_bytes() == b""
+
+
+def test_a_file_that_is_begun_belongs_to_one_run(tmp_path):
+    """Nothing stands in it yet, so its size does not tell."""
+    first = LineFile(tmp_path / "a")
+    first.open()
+    for settings in ({}, {"append": True}, {"overwrite": True}):
+        refused(LineFile(tmp_path / "a", **settings))
+    first.close()
+
+
+def test_several_runs_may_continue_one_file_but_none_may_replace_it_meanwhile(tmp_path):
+    """Two cameras can share a log: each line is written whole."""
+    one, other = (LineFile(tmp_path / "a", append=True) for _ in range(2))
+    one.open()
+    other.open()
+    one.write("1")
+    other.write("2")
+    refused(LineFile(tmp_path / "a", overwrite=True))
+    one.close()
+    other.close()
+    assert (tmp_path / "a").read_bytes() == b"1\n2\n"
+
+
+def test_a_file_that_is_refused_stays_as_it_was(tmp_path):
+    """Also the half line at its end, which another run may be writing just now."""
+    (tmp_path / "a").write_bytes(b'{"half')
+    first = LineFile(tmp_path / "a", append=True)
+    first.open()
+    refused(LineFile(tmp_path / "a", overwrite=True))
+    first.close()
+    assert (tmp_path / "a").read_bytes() == b'{"half\n'

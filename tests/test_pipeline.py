@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge_runtime.capture.paced import PacedSource
 from edge_runtime.capture.replay import ReplaySource
 from edge_runtime.clock import now_ns
 from edge_runtime.detector import Detector
@@ -224,7 +225,66 @@ def test_results_that_a_hanging_output_never_wrote_are_counted(caplog: pytest.Lo
     assert summary.failed_outputs == ("hanging",)
     assert kept.sequences == list(range(summary.processed))
     assert "output-hanging" in summary.left_threads
-    assert any("results lost output=hanging results=5" in record.getMessage() for record in caplog.records)
+    hanging, other = summary.outputs
+    assert (hanging.written, hanging.lost) == (0, summary.processed)
+    assert (other.written, other.lost) == (summary.processed, 0)
+    lost = f"results lost output=hanging written=0 lost={summary.processed}"
+    assert lost in [record.getMessage() for record in caplog.records]
+
+
+def test_outputs_that_hang_one_after_the_other_are_all_counted() -> None:
+    """The second gets results only once the first is given up; it must not pass for a success."""
+    let_go = threading.Event()
+
+    class Hanging(Kept):
+        def write(self, result: Result, drawn: Any) -> None:
+            if result.frame.sequence >= 5:
+                let_go.wait(30)
+            super().write(result, drawn)
+
+    first, second = Hanging("first"), Hanging("second")
+    summary = run(ReplaySource(IMAGES, 10**6), detector(), first, second, duration_s=0.1)
+    counts = [(one.name, one.written, one.lost) for one in summary.outputs]
+    let_go.set()
+    assert counts == [("first", 5, summary.processed - 5), ("second", 5, summary.processed - 5)]
+    assert summary.failed_outputs == ("first", "second")
+
+
+def test_results_are_counted_for_an_output_that_fails_half_way() -> None:
+    """The log says how much of the run is missing in it."""
+
+    class Failing(Kept):
+        def write(self, result: Result, drawn: Any) -> None:
+            if result.frame.sequence == 20:
+                raise OutputError("disk full")
+
+    summary = run(ReplaySource(IMAGES, 50), detector(), Failing("failing"), Kept())
+    assert [(one.written, one.lost, one.has_failed) for one in summary.outputs] == [(20, 30, True), (50, 0, False)]
+
+
+def test_an_engine_that_hangs_does_not_cost_the_outputs_their_end() -> None:
+    """Of a stick that no longer answers at Ctrl-C: the video gets its index, and the program ends, window or not."""
+    hung, let_go = threading.Event(), threading.Event()
+    count = 0
+
+    def hang_at_the_third() -> None:
+        nonlocal count
+        count += 1
+        if count == 3:
+            hung.set()
+            let_go.wait(30)
+
+    kept, window = Kept(), Kept("window", needs_drawing=True)
+    pipeline = Pipeline(ReplaySource(IMAGES, 50), detector(hang_at_the_third), [window, kept])
+    stopper = threading.Thread(target=lambda: hung.wait(10) and pipeline.stop())
+    stopper.start()
+    summary = pipeline.run()
+    calls = [*kept.calls], [*window.calls]
+    let_go.set()
+    stopper.join()
+    assert calls == (["open", "close"], ["open", "close"])
+    assert kept.sequences == window.sequences == [0, 1]
+    assert (summary.left_threads, summary.failed_outputs) == (("inference",), ())
 
 
 def test_a_driver_that_sits_in_a_read_does_not_hold_up_the_end() -> None:
@@ -297,7 +357,9 @@ def test_an_output_that_fails_says_so_once_and_the_others_go_on(
     assert summary.failed_outputs == ("failing",)
     assert kept.sequences == list(range(50))
     assert [change.part for change in kept.states] == ["output:failing"]
-    assert sum("output failed" in record.message for record in caplog.records) == 1
+    said = [record.message for record in caplog.records if "output failed" in record.message]
+    assert len(said) == 1
+    assert said[0].startswith("output failed, the others go on output=failing")
 
 
 def test_a_failed_output_is_closed_all_the_same() -> None:
@@ -317,8 +379,8 @@ def test_a_failed_output_is_closed_all_the_same() -> None:
     assert summary.failed_outputs == ("failing",)
 
 
-def test_when_every_output_has_failed_the_run_ends() -> None:
-    """`| head -1` has gone: a camera must not run on for nobody."""
+def test_when_every_output_has_failed_the_run_ends(caplog: pytest.LogCaptureFixture) -> None:
+    """`| head -1` has gone: a camera must not run on for nobody. The last one that fails has no others."""
 
     class Failing(Kept):
         def write(self, result: Result, drawn: Any) -> None:
@@ -326,6 +388,32 @@ def test_when_every_output_has_failed_the_run_ends() -> None:
 
     summary = run(ReplaySource(IMAGES, 10**7), detector(), Failing("one"), Failing("other"))
     assert set(summary.failed_outputs) == {"one", "other"}
+    assert "output failed, the run ends" in [r.message for r in caplog.records if "output failed" in r.message][-1]
+
+
+def test_an_output_that_fails_does_not_wait_for_one_that_hangs() -> None:
+    """A window that breaks fails in the thread that looks at `stop`: Ctrl-C would do nothing any more."""
+    hung, let_go, waited_in_vain = threading.Event(), threading.Event(), threading.Event()
+
+    class Hanging(Kept):
+        def write(self, result: Result, drawn: Any) -> None:
+            hung.set()
+            if not let_go.wait(10):
+                waited_in_vain.set()
+
+    class Window(Kept):
+        def write(self, result: Result, drawn: Any) -> None:
+            if result.frame.sequence == 4:  # the queue of the other is full: it has one in hand and four to come
+                assert hung.wait(10)
+                raise OutputError("window: gone")
+
+    summary = run(
+        ReplaySource(IMAGES, 10**6), detector(), Hanging("hanging"), Window("window", needs_drawing=True),
+        duration_s=0.5,
+    )  # fmt: skip
+    let_go.set()
+    assert not waited_in_vain.is_set()
+    assert summary.failed_outputs == ("hanging", "window")
 
 
 def test_an_output_that_cannot_be_opened_ends_before_anything_is_captured() -> None:
@@ -340,6 +428,24 @@ def test_an_output_that_cannot_be_opened_ends_before_anything_is_captured() -> N
         run(ReplaySource(IMAGES, 5), detector(), kept, Refusing("refusing"))
     assert kept.calls == ["open", "close"]
     assert kept.results == []
+
+
+def test_one_that_cannot_be_closed_does_not_hide_why_another_could_not_be_opened() -> None:
+    """And those opened before it are closed all the same."""
+
+    class Refusing(Kept):
+        def open(self) -> None:
+            raise OutputError("no such folder")
+
+    class Stubborn(Kept):
+        def close(self) -> None:
+            super().close()
+            raise OutputError("cannot be finished")
+
+    kept, stubborn = Kept(), Stubborn("stubborn")
+    with pytest.raises(OutputError, match="no such folder"):
+        run(ReplaySource(IMAGES, 5), detector(), stubborn, kept, Refusing("refusing"))
+    assert kept.calls == stubborn.calls == ["open", "close"]
 
 
 def test_frames_are_drawn_once_and_only_for_those_who_look() -> None:
@@ -408,6 +514,52 @@ def test_a_window_lives_in_the_calling_thread_and_closing_it_ends_the_run() -> N
     run(ReplaySource(IMAGES, 10**6), detector(), window)
     assert window.threads == {threading.current_thread().name}
     assert window.calls == ["open", "close"]
+
+
+def test_a_stop_does_not_wait_for_a_window_that_nobody_feeds_any_more() -> None:
+    """The results of a file wait for room in its queue; the other outputs would be left behind with theirs."""
+
+    all_wait = threading.Event()
+    count = 0
+
+    def invoke() -> None:
+        nonlocal count
+        count += 1
+        if count == 9:  # of the others one is being shown, four are queued, three are on their way to the queue
+            all_wait.set()
+
+    class Window(Kept):
+        is_closed = False
+
+        def write(self, result: Result, drawn: Any) -> None:
+            assert all_wait.wait(10)
+            super().write(result, drawn)
+            self.is_closed = True
+
+    kept = Kept()
+    summary = run(ReplaySource(IMAGES, 10**6), detector(invoke), Window("window", needs_drawing=True), kept)
+    assert summary.left_threads == ()
+    assert kept.sequences == list(range(summary.processed))
+    assert kept.calls == ["open", "close"]
+
+
+def test_a_stop_does_not_wait_for_the_next_frame_of_a_slow_pace() -> None:
+    """`--realtime --fps 0.1`: ten seconds between two frames."""
+    looked = threading.Event()
+    pipeline = Pipeline(PacedSource(ReplaySource(IMAGES, 9), fps=0.01), detector(looked.set), [Kept()])
+    stopper = threading.Thread(target=lambda: looked.wait(10) and pipeline.stop())
+    stopper.start()
+    summary = pipeline.run()
+    stopper.join()
+    assert summary.left_threads == ()
+
+
+def test_threads_that_end_between_two_looks_are_no_error() -> None:
+    """The last of them may be gone when it is to be waited for."""
+    ended = threading.Thread(target=str)
+    ended.start()
+    ended.join()
+    Pipeline(ReplaySource(IMAGES, 1), detector())._tick([ended])
 
 
 def test_ctrl_c_in_the_calling_thread_still_closes_the_outputs() -> None:

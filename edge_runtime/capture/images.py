@@ -32,7 +32,8 @@ class ImageSource:
     A damaged file among others is skipped with a warning; if nothing at all could be read, that is an error.
 
     Args:
-        path: a folder (its own pictures, not those of folders inside), a pattern such as ``shots/*.png``, or a file.
+        path: a folder (its own pictures, not those of folders inside, nor hidden ones), a pattern such as
+            ``shots/*.png``, or a file.
     """
 
     is_live = False
@@ -87,7 +88,8 @@ def find_images(text: str) -> list[str]:
             raise CaptureError(f"pictures {path}: permission denied; let this user read the folder")
         # list_files goes into subfolders; it lists the folder's own pictures first.
         found = imutils.paths.list_files(str(path), PICTURES)
-        return sorted(itertools.takewhile(lambda one: Path(one).parent == path, found), key=_natural)
+        own = itertools.takewhile(lambda one: Path(one).parent == path, found)
+        return sorted((one for one in own if not Path(one).name.startswith(".")), key=_natural)
     if path.exists():
         return [str(path)]
     fitting = glob.glob(text, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
@@ -113,7 +115,12 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     return image
 
 
-def _natural(path: str) -> list[Any]:
-    """Return a sort key that counts: digits compare as numbers, letters without case."""
-    parts = re.split(r"(\d+)", path.casefold())
+def _natural(text: str) -> list[Any]:
+    """Return a sort key that counts: digits compare as numbers, letters without case, a name before a longer one."""
+    path = Path(text)
+    return [[_counted(part) for part in path.parent.parts], _counted(path.stem), path.suffix.casefold(), text]
+
+
+def _counted(name: str) -> list[Any]:
+    parts = re.split(r"(\d+)", name.casefold())
     return [int(part) if part.isdecimal() else part for part in parts]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import glob
 import logging
+import os
 import re
+import stat
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ log = logging.getLogger(__name__)
 
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+_V4L_MAJOR = 81  # of every video4linux device. Source: Documentation/admin-guide/devices.txt of Linux
 _NETWORK = ("rtsp", "rtsps", "http", "https")
 _CHOICES = (
     "a source is a camera (0, /dev/video2, /dev/v4l/by-id/...), picamera, an address (rtsp://, http://), "
@@ -70,8 +73,8 @@ def _kind(text: str) -> tuple[str, Any]:
     """Return the key in the table of sources, and what that source is to open."""
     if re.fullmatch(r"\d{1,3}", text):
         return "camera", int(text)
-    if text.startswith("/dev/"):
-        return "camera", text
+    if text.startswith("/dev/") and not glob.has_magic(text):
+        return _kind_of_device(text)
     if found := re.fullmatch(r"picamera(?::(\d+))?", text):
         return "picamera", int(found[1] or 0)
     if found := re.fullmatch(r"scene(?::(\d+))?", text):
@@ -81,6 +84,19 @@ def _kind(text: str) -> tuple[str, Any]:
             return "network", text
         raise ConfigError(f"--source: {redact(text)!r} has an unknown scheme {found[1]!r}; {_CHOICES}")
     return _kind_of_path(text)
+
+
+def _kind_of_device(text: str) -> tuple[str, str]:
+    """Return camera also for what is not there, which may be plugged in later; /dev/shm has plain files."""
+    try:
+        status = Path(text).stat()
+    except OSError:
+        return "camera", text
+    if not stat.S_ISCHR(status.st_mode):
+        return _kind_of_path(text)
+    if os.major(status.st_rdev) != _V4L_MAJOR:
+        raise ConfigError(f"--source: {text} is a device, but no camera; {_CHOICES}")
+    return "camera", text
 
 
 def _kind_of_path(text: str) -> tuple[str, str]:

@@ -20,6 +20,10 @@ from edge_runtime.frame import Frame
 log = logging.getLogger(__name__)
 
 
+_DRAWN_TEXT = cv2.VideoWriter.fourcc(*"ansi")
+"""What FFmpeg makes of a text file: a film of a terminal that shows it."""
+
+
 def decode_threads() -> int:
     """Return how many threads FFmpeg gets: half the cores. With all of them it would push the model aside."""
     return max(1, len(os.sched_getaffinity(0)) // 2)
@@ -46,8 +50,10 @@ class VideoSource:
 
     def __enter__(self) -> Self:
         quieten()
-        if not Path(self.name).is_file():
+        if not Path(self.name).exists():
             raise CaptureError(f"video {self.name}: no such file")
+        if not Path(self.name).is_file():
+            raise CaptureError(f"video {self.name}: is no file one can read twice; copy the video to a file")
         if not os.access(self.name, os.R_OK):
             raise CaptureError(f"video {self.name}: permission denied; let this user read it")
         self._handle = Handle(cv2.VideoCapture(self.name, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, decode_threads()]))
@@ -55,6 +61,9 @@ class VideoSource:
         if image is None:
             self._handle.release()
             raise CaptureError(f"video {self.name}: not readable as a video; it is damaged, cut off or of another kind")
+        if int(self._handle.get(cv2.CAP_PROP_FOURCC)) == _DRAWN_TEXT:
+            self._handle.release()
+            raise CaptureError(f"video {self.name}: is a text; give a video, or a picture")
         self._first = image, decoded_ns
         self.resolution = (image.shape[1], image.shape[0])
         fps = self._handle.get(cv2.CAP_PROP_FPS)

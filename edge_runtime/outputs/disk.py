@@ -15,21 +15,34 @@ RESERVE_SHARE = 0.05
 Statvfs = Callable[[Path], os.statvfs_result]
 
 
-def check_room(path: Path, *, statvfs: Statvfs = os.statvfs) -> None:
+def check_room(path: Path, folder: Path | None = None, *, statvfs: Statvfs = os.statvfs) -> None:
     """Raise before the disk is full: a full system disk stops more than this program.
 
+    Args:
+        path: what is written; named in the message.
+        folder: where it lies; None is the folder of `path`.
+        statvfs: tells the room on the disk of a folder.
+
     Raises:
-        OutputError: less than the reserve is free where `path` lies.
+        OutputError: less than the reserve is free there.
     """
+    folder = folder or path.parent
     try:
-        status = statvfs(path.parent)
+        status = statvfs(folder)
     except OSError as exc:
-        raise OutputError(f"{path}: the folder {path.parent} has gone ({exc.strerror})") from exc
+        raise OutputError(f"{path}: the folder {folder} has gone ({exc.strerror})") from exc
     free_bytes = status.f_bavail * status.f_frsize
     size_bytes = status.f_blocks * status.f_frsize  # 0 where a file system does not tell
     needed_bytes = min(RESERVE_BYTES, int(size_bytes * RESERVE_SHARE))
     if free_bytes < needed_bytes:
         raise OutputError(
-            f"{path}: {free_bytes / 1024**2:.1f} MiB are free on its disk; "
-            f"at least {needed_bytes / 1024**2:.1f} MiB are left to the system, make room or choose another disk"
+            f"{path}: its disk is full: {_amount(free_bytes)} free, and {_amount(needed_bytes)} are left to the "
+            "system; make room or choose another disk"
         )
+
+
+def _amount(size_bytes: int) -> str:
+    """Return "1.5 MiB", "12 KiB" or "0 bytes": never a nought for what is not nothing."""
+    if size_bytes >= 1024**2:
+        return f"{size_bytes / 1024**2:.1f} MiB"
+    return f"{size_bytes // 1024} KiB" if size_bytes >= 1024 else f"{size_bytes} bytes"

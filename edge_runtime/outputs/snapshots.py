@@ -55,7 +55,7 @@ class SnapshotOutput:
             raise OutputError(
                 f"{self._folder}: cannot be written ({exc.strerror}); choose a place this user may write to"
             ) from exc
-        check_room(self._folder / "any.jpg")
+        check_room(self._folder, self._folder)
 
     def write(self, result: Result, drawn: NDArray[np.uint8] | None) -> None:
         assert drawn is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import cv2
 
 from edge_runtime.errors import ConfigError, OutputError
+from edge_runtime.filelock import lock
 from edge_runtime.outputs.beat import Beat, live_fps, playable_fps
 from edge_runtime.outputs.disk import check_room
 from edge_runtime.result import Result, StateChange
@@ -34,7 +34,8 @@ class VideoOutput:
     """Writes the drawn frames to a video that has its name only when it is complete.
 
     Until then it is called ``.NAME.partial.mp4``, so that a crash neither harms a video that was there nor passes
-    off half a file as one. The first frame sets the size; frames of another size are fitted into it.
+    off half a file as one. A video that a full disk cut short is kept as ``NAME.incomplete.mp4``. The first frame sets
+    the size; frames of another size are fitted into it, which is said once.
 
     Args:
         path: ends in .mp4 or .avi.
@@ -71,6 +72,9 @@ class VideoOutput:
         self._beat: Beat | None = None
         self._last: NDArray[np.uint8] | None = None
         self._size_wh = (0, 0)
+        self._first_wh: tuple[int, int] | None = None  # None once another size has been spoken of
+        self._pictures = 0  # written to the file
+        self._is_cut = False
         self._lock: BinaryIO | None = None  # the partial file, locked while the video is open
 
     def open(self) -> None:
@@ -80,8 +84,10 @@ class VideoOutput:
         check_room(self._path)
         is_left_over = self._partial.exists()
         try:
-            self._lock = locked(self._partial)
+            self._lock = self._partial.open("ab")
+            lock(self._lock)
         except BlockingIOError as exc:
+            self._free()
             raise OutputError(f"{self._path}: another run is writing it; give another name") from exc
         except OSError as exc:
             raise OutputError(
@@ -96,17 +102,24 @@ class VideoOutput:
             raise OutputError(f"{self._path}: is not open")
         try:
             check_room(self._path)
-        except OutputError:
-            self.close()  # what there is fits, and is worth keeping
+            self._take(drawn, result.frame.captured_ns)
+        except OutputError as exc:
+            self._is_cut = True
+            kept = self._close()  # what there is fits, and is worth keeping
+            raise OutputError(f"{exc}; what there is stays in {kept}" if kept else str(exc)) from exc
+        except BaseException:
+            self._is_cut = True
             raise
+
+    def _take(self, drawn: NDArray[np.uint8], captured_ns: int) -> None:
         if self._writer is None and self._keep_time:
-            self._early.append((drawn, result.frame.captured_ns))
+            self._early.append((drawn, captured_ns))
             if len(self._early) == MEASURED_FRAMES:
                 self._begin_measured()
             return
         if self._writer is None:
             self._begin(drawn, playable_fps(self._source_fps() or PICTURES_FPS))
-        self._put(drawn, result.frame.captured_ns)
+        self._put(drawn, captured_ns)
 
     def write_state(self, change: StateChange) -> None:
         del change
@@ -117,28 +130,38 @@ class VideoOutput:
         Raises:
             OutputError: the video cannot be finished, or a file took its name meanwhile; what there is stays beside.
         """
+        self._close()
+
+    def _close(self) -> Path | None:
+        """Do what `close` says; return the finished file, None where there is none."""
         if self._lock is None:
-            return
+            return None
         if self._early:
             self._begin_measured()
         with self._lock:
             self._lock = None
-            self._finish()
+            return self._finish()
 
-    def _finish(self) -> None:
+    def _finish(self) -> Path | None:
         if self._writer is None:
             self._partial.unlink(missing_ok=True)
             log.warning("no video, there was no frame path=%s", self._path)
-            return
+            return None
         self._writer.release()
         self._writer = None
         try:
-            self._refuse_existing()
-            if not _is_readable(self._partial):
-                raise OutputError(f"{self._path}: could not be finished")
-            self._partial.replace(self._path)
+            if not self._is_cut:
+                self._refuse_existing()
+            missing = missing_pictures(self._partial, self._pictures)
+            if missing:
+                raise OutputError(
+                    f"{self._path}: could not be finished, {missing} of {self._pictures} pictures are missing in it"
+                )
+            path = incomplete(self._path) if self._is_cut else self._path
+            self._partial.replace(path)
         except OSError as exc:  # OutputError is one
             raise OutputError(f"{exc}; what there is stays in {self._partial}") from exc
+        return path
 
     def _refuse_existing(self) -> None:
         if self._path.is_dir():
@@ -158,6 +181,7 @@ class VideoOutput:
 
     def _begin(self, drawn: NDArray[np.uint8], fps: float) -> None:
         height, width = drawn.shape[:2]
+        self._first_wh = (width, height)
         self._size_wh = (max(width, SMALLEST_SIDE_PX), max(height, SMALLEST_SIDE_PX))
         self._beat = Beat(fps)
         codecs = CODECS[self._path.suffix.lower()]
@@ -166,10 +190,8 @@ class VideoOutput:
             if writer.isOpened():
                 self._writer = writer
                 return
-        assert self._lock is not None
-        with self._lock:
-            self._lock = None
-            self._partial.unlink(missing_ok=True)
+        self._partial.unlink(missing_ok=True)
+        self._free()
         others = [suffix for suffix in CODECS if suffix != self._path.suffix.lower()]
         raise OutputError(
             f"{self._path}: this OpenCV cannot write {width}x{height} as {' or '.join(codecs)}; try {', '.join(others)}"
@@ -181,28 +203,33 @@ class VideoOutput:
         pictures = self._beat.pictures_until(captured_ns) if self._keep_time else 1
         if not pictures:
             return
+        self._say_another_size(drawn)
+        self._pictures += pictures
         for _ in range(pictures - 1):
             self._writer.write(self._last)
         self._last = fit(drawn, self._size_wh)
         self._writer.write(self._last)
 
+    def _say_another_size(self, drawn: NDArray[np.uint8]) -> None:
+        height, width = drawn.shape[:2]
+        if self._first_wh not in (None, (width, height)):
+            self._first_wh = None
+            log.info("a video has one size, that of its first frame; frames of other sizes are fitted into it "
+                     "path=%s size=%dx%d other=%dx%d", self._path, *self._size_wh, width, height)  # fmt: skip
 
-def locked(path: Path) -> BinaryIO:
-    """Return the file, made if it is not there, locked against other runs until it is closed or the process ends.
+    def _free(self) -> None:
+        """Let go of the partial file, which is unlocked by that."""
+        assert self._lock is not None
+        self._lock.close()
+        self._lock = None
 
-    Raises:
-        BlockingIOError: another run holds it.
-        OSError: it cannot be opened.
-    """
-    file = path.open("ab")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        raise
-    except OSError as exc:  # some network file systems have no locks; that is no reason to refuse
-        log.debug("file not locked path=%s reason=%s", path, exc)
-    return file
+
+def incomplete(path: Path) -> Path:
+    """Return a name for a video of which a part is missing: a.incomplete.mp4, or one with a number if that is taken."""
+    free, copy = path.with_name(f"{path.stem}.incomplete{path.suffix}"), 1
+    while free.exists():
+        free, copy = path.with_name(f"{path.stem}.incomplete-{copy}{path.suffix}"), copy + 1
+    return free
 
 
 def fit(image: NDArray[np.uint8], size_wh: tuple[int, int]) -> NDArray[np.uint8]:
@@ -220,10 +247,16 @@ def fit(image: NDArray[np.uint8], size_wh: tuple[int, int]) -> NDArray[np.uint8]
     return fitted
 
 
-def _is_readable(path: Path) -> bool:
-    """Tell if the finished file opens: a disk that filled up leaves one without its index, and no error."""
+def missing_pictures(path: Path, written: int) -> int:
+    """Return how many of the pictures written a player does not find: a disk that filled up meanwhile is no error.
+
+    It leaves a file without its index: an MP4 of that kind does not open, an AVI opens and has no length.
+    """
     reader = cv2.VideoCapture(str(path))
     try:
-        return bool(reader.isOpened() and reader.grab())
+        if not reader.isOpened() or not reader.grab():
+            return written
+        is_counted = reader.getBackendName() == "FFMPEG"  # others estimate
+        return max(0, written - round(reader.get(cv2.CAP_PROP_FRAME_COUNT))) if is_counted else 0
     finally:
         reader.release()

@@ -29,6 +29,9 @@ class WindowOutput:
         highgui: what has OpenCV's window functions.
         environment: the process's variables.
         display_answers: tells if the X server named by DISPLAY lets us in.
+
+    Raises:
+        ConfigError: this OpenCV has no windows, or there is no desktop to show one on. Known before a model is loaded.
     """
 
     name = "window"
@@ -44,8 +47,7 @@ class WindowOutput:
     ) -> None:
         self._title = title
         self._highgui = highgui
-        self._environment = environment
-        self._display_answers = display_answers or x_server_answers
+        check_display(highgui, environment, display_answers or x_server_answers)
         self._is_open = False
         self._has_picture = False
         self._closed = False
@@ -61,9 +63,8 @@ class WindowOutput:
         """Make the window.
 
         Raises:
-            ConfigError: this OpenCV has no windows, or there is no desktop to show one on.
+            ConfigError: the desktop refuses it.
         """
-        check_display(self._highgui, self._environment, self._display_answers)
         try:
             self._highgui.namedWindow(self._title, self._highgui.WINDOW_AUTOSIZE)
             self._highgui.waitKey(1)

@@ -26,17 +26,17 @@ FEW = 4
 class OutputWorker:
     """Feeds one output from its own queue, in whatever thread calls `run` or `step`."""
 
-    def __init__(self, output: Output, *, is_live: bool, on_failure: Callable[[str, str], None]) -> None:
+    def __init__(self, output: Output, *, is_live: bool, on_failure: Callable[[OutputWorker, str], None]) -> None:
         """Take an output that is open.
 
         Args:
             output: where to write.
             is_live: True drops the oldest results when the output is slow, False makes the writer wait.
-            on_failure: called once with the output's name and the reason when it fails.
+            on_failure: called once with this worker and the reason when its output fails.
         """
         capacity = LIVE_RECORDS if is_live and not output.needs_drawing else FEW
         self.output = output
-        self.dropped = 0
+        self.written = 0  # results
         self.has_failed = False
         self.is_busy = False  # in the output's own code just now
         self._on_failure = on_failure
@@ -50,7 +50,12 @@ class OutputWorker:
             return
         if isinstance(item, Result) and not self.output.needs_drawing:
             item = item.without_image()
-        self.dropped += self._queue.put((item, drawn))
+        self._queue.put((item, drawn))
+
+    def tell(self, change: StateChange) -> None:
+        """Queue a change of state without waiting for room: an output that has failed cannot wait for another."""
+        if not self.has_failed:
+            self._queue.put_extra((change, None))
 
     def run(self) -> None:
         """Write until the queue is finished, then close the output, also one that has failed."""
@@ -69,16 +74,17 @@ class OutputWorker:
         """Take nothing more; what is queued is still written."""
         self._queue.close()
 
-    def abandon(self) -> int:
-        """Give up on an output that does not come to its end; return how many results it never wrote."""
+    def abandon(self) -> None:
+        """Give up on an output that does not come to its end: what is queued is lost."""
         self.has_failed = True
-        return self._queue.close(discard=True) + 1  # and the one it sits on
+        self._queue.close(discard=True)
 
     def _write(self, item: Result | StateChange, drawn: NDArray[np.uint8] | None) -> None:
         if isinstance(item, StateChange):
             self.output.write_state(item)
         else:
             self.output.write(item, drawn)
+            self.written += 1
 
     def _guarded(self, action: Callable[[], None]) -> None:
         """Run the action; the first failure is told, and the output gets no more results."""
@@ -96,4 +102,4 @@ class OutputWorker:
     def _fail(self, reason: str) -> None:
         if not self.has_failed:
             self.has_failed = True
-            self._on_failure(self.output.name, reason)
+            self._on_failure(self, reason)

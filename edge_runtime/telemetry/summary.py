@@ -49,6 +49,9 @@ def _facts(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         f"captured {frames['captured']:,}, processed {frames['processed']:,}, "
         + (f"dropped {frames['dropped']:,}{share}"),
     )
+    rest = frames["captured"] - frames["processed"] - frames["dropped"]
+    if record["scope"] == "run" and rest > 0:
+        yield "", f"{rest:,} more {'was' if rest == 1 else 'were'} on the way to the model when the run ended"
     rates = ", ".join(f"{name} {rate:,.1f}" for name, rate in fps.items() if rate is not None)
     if rates:
         yield "per second", rates

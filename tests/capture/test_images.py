@@ -37,6 +37,37 @@ def test_a_folder_is_read_in_the_order_people_count(tmp_path: Path) -> None:
     assert (source.is_live, source.resolution, source.fps) == (False, None, None)
 
 
+def test_a_name_comes_before_one_that_goes_on(tmp_path: Path) -> None:
+    """The ending is no part of the name: a.tiff, then a1x1.png; the dot would sort by chance of what follows."""
+    for name in ("a1x1.png", "a.tiff", "ab.png", "a10.png", "a9.png", "A.png"):
+        save(tmp_path / name)
+
+    assert [Path(one).name for one in find_images(str(tmp_path))] == [
+        "A.png", "a.tiff", "a1x1.png", "a9.png", "a10.png", "ab.png",
+    ]  # fmt: skip
+
+
+def test_the_folders_of_a_pattern_are_counted_too(tmp_path: Path) -> None:
+    """day2 before day10, each with its pictures together."""
+    for name in ("day10/a.png", "day2/b2.png", "day2/b10.png", "z.png"):
+        save(tmp_path / name)
+
+    found = find_images(str(tmp_path / "**" / "*.png"))
+
+    assert [str(Path(one).relative_to(tmp_path)) for one in found] == [
+        "z.png", "day2/b2.png", "day2/b10.png", "day10/a.png",
+    ]  # fmt: skip
+
+
+def test_hidden_files_are_left_alone(tmp_path: Path) -> None:
+    """A Mac puts a ._photo.jpg beside each photo on a stick, which is no picture."""
+    save(tmp_path / "photo.jpg")
+    (tmp_path / "._photo.jpg").write_bytes(b"Mac OS X")
+    save(tmp_path / ".photo.jpg.partial.jpg")
+
+    assert find_images(str(tmp_path)) == [str(tmp_path / "photo.jpg")]
+
+
 def test_folders_inside_and_other_files_are_left_alone(tmp_path: Path) -> None:
     """A folder of pictures often holds a folder of results."""
     save(tmp_path / "a.jpg")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import cv2
@@ -85,6 +87,25 @@ def test_what_means_no_source_is_an_error_of_one_line_with_the_choices(text: str
     assert "rtsp://" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize("device", ["/dev/null", "/dev/zero", "/dev/urandom"])
+def test_a_device_that_is_no_camera_is_not_waited_for(device: str) -> None:
+    """A camera that is not there yet may come; /dev/null will never be one."""
+    with pytest.raises(ConfigError, match=f"{device} is a device, but no camera; a source is a camera"):
+        open_source(device)
+
+
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="this system has no /dev/shm to write to")
+def test_files_in_memory_are_files() -> None:
+    """/dev/shm is where pictures go that should not wear out the card."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        (Path(folder) / "clip.mkv").touch()
+        cv2.imwrite(f"{folder}/a.png", image())
+
+        assert type(open_source(folder)) is ImageSource
+        assert type(open_source(f"{folder}/*.png")) is ImageSource
+        assert type(open_source(f"{folder}/clip.mkv")) is VideoSource
 
 
 def test_the_scene_is_a_live_source_of_the_size_and_rate_asked_for() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 import cv2
@@ -109,6 +110,27 @@ def test_what_is_no_video_is_one_clear_error(tmp_path: Path, content: bytes, cap
         VideoSource(path).__enter__()
 
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("notes.txt", "is a text; give a video"), ("release.nfo", "is a text"), ("notes", "not readable as a video")],
+)
+def test_a_text_is_no_video(tmp_path: Path, name: str, message: str) -> None:
+    """FFmpeg would play some of them: a film of a terminal, in which a detector even finds things."""
+    path = tmp_path / name
+    path.write_text("hello world\n" * 100)
+
+    with pytest.raises(CaptureError, match=message):
+        VideoSource(path).__enter__()
+
+
+def test_what_can_be_read_only_once_is_said_to_be_no_file(tmp_path: Path) -> None:
+    """`--source <(program)`: to say that it does not exist would be wrong."""
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(CaptureError, match="is no file one can read twice; copy the video to a file"):
+        VideoSource(tmp_path / "pipe").__enter__()
 
 
 def test_a_missing_video_is_said_to_be_missing(tmp_path: Path) -> None:

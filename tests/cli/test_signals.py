@@ -86,6 +86,44 @@ def test_an_interrupt_while_the_model_is_loaded_is_an_interrupt(start: Start, mo
     assert "Traceback" not in process.stderr.read()
 
 
+def test_a_terminated_run_that_still_loads_its_model_has_ended_in_order(start: Start, model: Path) -> None:
+    """SIGTERM is how systemd stops a service, and it does so at any moment: 0, as once the run is under way."""
+    process = start("--model", model, "--source", "scene", "--log", "-")
+    assert process.stderr is not None
+    assert "backend chosen" in process.stderr.readline()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE_S) == 0
+    assert "Traceback" not in process.stderr.read()
+
+
+def test_a_terminated_measurement_is_no_success(start: Start, model: Path) -> None:
+    """Its answer has not been given; a script that waits for it must notice."""
+    process = start("bench", "--model", model, "--num-runs", "1000000", "--max-secs", "600", "-v")
+    assert process.stderr is not None
+    assert "backend chosen" in process.stderr.readline()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE_S) == -signal.SIGTERM
+
+
+INTERRUPT_AT_AN_IMPORT = """
+import os, runpy, signal, sys
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "edge_runtime.cli":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+runpy.run_module("edge_runtime", run_name="__main__")
+"""
+
+
+def test_an_interrupt_while_the_program_itself_is_loaded_shows_no_traceback(edge: Callable[..., Done]) -> None:
+    """The first 50 ms: a user who sees the wrong file name presses the keys at once."""
+    done = edge("-c", INTERRUPT_AT_AN_IMPORT, program=[sys.executable])
+    assert (done.code, done.out, done.err) == (130, "", "")
+
+
 def test_an_interrupted_video_can_be_played(start: Start, model: Path, long_video: Path, tmp_path: Path) -> None:
     """A video gets its index at the end; without it no player opens the file."""
     process = start("--model", model, "--source", long_video, "--output", "a.mp4", "--log", "-", "-q")

@@ -28,9 +28,27 @@ def test_the_last_room_of_a_disk_is_left_to_the_system():
     with pytest.raises(OutputError) as caught:
         check_room(Path("/data/a.mp4"), statvfs=disk(255, 32_000))
     assert str(caught.value) == (
-        "/data/a.mp4: 255.0 MiB are free on its disk; "
-        "at least 256.0 MiB are left to the system, make room or choose another disk"
+        "/data/a.mp4: its disk is full: 255.0 MiB free, and 256.0 MiB are left to the system; "
+        "make room or choose another disk"
     )
+
+
+@pytest.mark.parametrize(
+    ("free_blocks", "said"),
+    [(0, "0 bytes free, and 51 KiB are left"), (3, "12 KiB free, and 51 KiB are left")],
+)
+def test_the_room_on_a_tiny_disk_is_said_in_a_unit_that_shows_it(free_blocks: int, said: str):
+    """0.0 MiB free where at least 0.0 MiB are needed is no reason for anything."""
+    tiny = os.statvfs_result((4096, 4096, 256, free_blocks, free_blocks, 0, 0, 0, 0, 255))
+    with pytest.raises(OutputError, match=said):
+        check_room(Path("/run/a.mp4"), statvfs=lambda path: tiny)
+
+
+def test_a_folder_of_pictures_is_named_itself(tmp_path):
+    """Not a picture that nobody has asked for."""
+    with pytest.raises(OutputError) as caught:
+        check_room(tmp_path, tmp_path, statvfs=disk(0, 100))
+    assert str(caught.value).startswith(f"{tmp_path}: its disk is full")
 
 
 def test_a_small_disk_may_be_used_up_to_a_twentieth():

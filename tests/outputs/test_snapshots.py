@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge_runtime.errors import OutputError
-from edge_runtime.outputs import OUTPUTS
+from edge_runtime.outputs import OUTPUTS, snapshots
 from edge_runtime.outputs.snapshots import SnapshotOutput, encode, write_whole
 
 
@@ -108,6 +108,14 @@ def test_a_folder_nobody_may_write_to_is_said_at_the_start():
     """Not after an hour, when the first person comes. procfs refuses even root."""
     with pytest.raises(OutputError, match="cannot be written"):
         SnapshotOutput(Path("/proc/self/fdinfo")).open()
+
+
+def test_a_full_disk_is_said_of_the_folder_at_the_start(tmp_path, monkeypatch):
+    """No picture has a name yet that could be told."""
+    told = []
+    monkeypatch.setattr(snapshots, "check_room", lambda *paths: told.append(paths))
+    SnapshotOutput(tmp_path).open()
+    assert told == [(tmp_path, tmp_path)]
 
 
 def test_a_write_that_fails_leaves_nothing_behind(tmp_path):

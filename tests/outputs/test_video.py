@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import errno
+import subprocess
+import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from edge_runtime import filelock
 from edge_runtime.errors import ConfigError, OutputError
 from edge_runtime.outputs import OUTPUTS, video
 from edge_runtime.outputs.video import VideoOutput, fit
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -133,7 +139,7 @@ def test_a_file_system_without_locks_takes_a_video_all_the_same(tmp_path, feed, 
     def refuse(file, operation):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(video.fcntl, "flock", refuse)
+    monkeypatch.setattr(filelock.fcntl, "flock", refuse)
     output = VideoOutput(tmp_path / "a.mp4", 25.0)
     output.open()
     feed(output, [50])
@@ -260,9 +266,16 @@ def test_a_size_the_codec_refuses_names_the_other_kind(tmp_path, feed):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_disk_that_fills_up_ends_the_video_and_keeps_it(tmp_path, feed, make_result, monkeypatch):
-    """OpenCV says nothing when it cannot write; the index at the end would be lost with everything before it."""
-    output = VideoOutput(tmp_path / "a.mp4", 25.0)
+def test_a_disk_that_fills_up_ends_the_video_and_keeps_it_under_a_name_that_says_so(
+    tmp_path, feed, make_result, monkeypatch
+):
+    """OpenCV says nothing when it cannot write; the index at the end would be lost with everything before it.
+
+    Under its own name it would pass for the whole video; and a video that has that name, or an earlier half, stays.
+    """
+    (tmp_path / "a.mp4").write_bytes(b"yesterday's")
+    (tmp_path / "a.incomplete.mp4").write_bytes(b"an earlier half")
+    output = VideoOutput(tmp_path / "a.mp4", 25.0, overwrite=True)
     output.open()
     feed(output, [50, 60, 70])
 
@@ -270,9 +283,11 @@ def test_a_disk_that_fills_up_ends_the_video_and_keeps_it(tmp_path, feed, make_r
         raise OutputError(f"{path}: 3 MiB are free on its disk")
 
     monkeypatch.setattr(video, "check_room", refuse)
-    with pytest.raises(OutputError, match="3 MiB are free"):
+    with pytest.raises(OutputError, match=r"3 MiB are free .*; what there is stays in .*/a\.incomplete-1\.mp4"):
         output.write(make_result(3), make_result(3).frame.image)
-    assert len(read(tmp_path / "a.mp4")[0]) == 3
+    assert len(read(tmp_path / "a.incomplete-1.mp4")[0]) == 3
+    assert (tmp_path / "a.mp4").read_bytes() == b"yesterday's"
+    assert len(list(tmp_path.iterdir())) == 3
     with pytest.raises(OutputError, match="is not open"):
         output.write(make_result(4), make_result(4).frame.image)
 
@@ -289,9 +304,80 @@ def test_a_file_that_cannot_be_read_back_is_not_passed_off_as_a_video(tmp_path, 
 
     output._writer.release()
     output._writer = Broken()
-    with pytest.raises(OutputError, match="could not be finished; what there is stays in"):
+    with pytest.raises(
+        OutputError, match="could not be finished, 1 of 1 pictures are missing in it; what there is stays in"
+    ):
         output.close()
     assert not (tmp_path / "a.mp4").exists()
+
+
+LIMIT_PROGRAM = """
+import resource, signal, sys
+sys.path.insert(0, {root!r})
+from pathlib import Path
+import numpy as np
+from edge_runtime.capture.replay import ReplaySource
+from edge_runtime.detections import Detections
+from edge_runtime.errors import OutputError
+from edge_runtime.outputs.video import VideoOutput
+from edge_runtime.result import Result
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+output = VideoOutput(Path({path!r}), 25.0)
+output.open()
+nothing = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32))
+noise = np.random.default_rng(0).integers(0, 255, (120, 160, 3), np.uint8)
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+for frame in ReplaySource([noise], 40):
+    output.write(Result(frame, nothing, (), {{}}, frame.captured_ns), noise)
+try:
+    output.close()
+except OutputError as exc:
+    print(exc)
+"""
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.avi"])
+def test_a_disk_that_fills_up_unseen_makes_no_video_of_a_torn_file(tmp_path, name):
+    """Another program can fill it between two looks. OpenCV says nothing, and an AVI of that kind even opens."""
+    program = LIMIT_PROGRAM.format(root=str(ROOT), path=str(tmp_path / name))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "could not be finished, 40 of 40 pictures are missing in it" in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == [f".a.partial{name[1:]}"]
+
+
+def test_a_video_whose_writing_broke_off_does_not_get_its_name(tmp_path, feed):
+    """A defect in the middle leaves as little of the whole as a full disk does."""
+    output = VideoOutput(tmp_path / "a.mp4", 25.0)
+    output.open()
+    feed(output, [50, 60])
+    with pytest.raises(AttributeError):
+        output.write(None, np.zeros((48, 64, 3), np.uint8))
+    output.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.incomplete.mp4"]
+
+
+def test_a_second_size_is_said_once(tmp_path, feed, caplog):
+    """A folder of pictures: the first one sets the size of the video, by chance of its name."""
+    caplog.set_level("INFO")
+    output = VideoOutput(tmp_path / "a.mp4", 25.0)
+    output.open()
+    feed(output, [50, 60])
+    assert "one size" not in caplog.text
+    feed(output, [70, 80], size_wh=(32, 48))
+    output.close()
+    assert caplog.text.count("one size, that of its first frame") == 1
+    assert "size=64x48 other=32x48" in caplog.text
+
+
+def test_a_frame_smaller_than_the_smallest_video_is_no_second_size(tmp_path, feed, caplog):
+    """It is the first one, only put on a larger ground."""
+    caplog.set_level("INFO")
+    output = VideoOutput(tmp_path / "a.mp4", 25.0)
+    output.open()
+    feed(output, [50, 60], size_wh=(8, 8))
+    output.close()
+    assert "one size" not in caplog.text
 
 
 def test_states_are_not_for_a_video(tmp_path, change):

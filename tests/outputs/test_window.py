@@ -80,7 +80,7 @@ def window(gui):
 def test_the_table_of_outputs_names_this_one():
     """The pipeline knows the window by this name, to call it in the main thread."""
     assert OUTPUTS["window"].endswith(f":{WindowOutput.__name__}")
-    output = WindowOutput("test")
+    output = WindowOutput("test", highgui=FakeHighgui("GTK3"), environment=DESKTOP)
     assert output.name == "window"
     assert output.needs_drawing
 
@@ -163,7 +163,7 @@ def test_a_frame_that_cannot_be_shown_is_an_output_error(gui, window, make_resul
 def test_the_headless_build_names_both_commands():
     """The two packages share one folder: installing the other on top breaks both."""
     with pytest.raises(ConfigError) as caught:
-        WindowOutput("test", highgui=FakeHighgui("NONE"), environment=DESKTOP).open()
+        WindowOutput("test", highgui=FakeHighgui("NONE"), environment=DESKTOP)
     message = str(caught.value)
     assert "python -m pip uninstall -y opencv-python-headless" in message
     assert "python -m pip install opencv-python" in message
@@ -174,21 +174,20 @@ def test_the_headless_build_names_both_commands():
 def test_no_desktop_names_the_flag_for_it(gui, environment):
     """A board on a shelf, or an ssh session."""
     with pytest.raises(ConfigError, match=r"neither DISPLAY nor WAYLAND_DISPLAY is set; use --headless"):
-        WindowOutput("test", highgui=gui, environment=environment).open()
+        WindowOutput("test", highgui=gui, environment=environment)
 
 
 def test_a_display_that_refuses_is_an_error_before_qt_ends_the_process(gui):
     """``sudo`` on a desktop: Qt aborts, and nothing in Python could catch it."""
-    output = WindowOutput("test", highgui=gui, environment=DESKTOP, display_answers=lambda: False)
     with pytest.raises(ConfigError, match="display :0 does not answer or does not let this user in"):
-        output.open()
+        WindowOutput("test", highgui=gui, environment=DESKTOP, display_answers=lambda: False)
     assert gui.windows == set()
 
 
 def test_qt_on_wayland_alone_is_an_error_before_qt_ends_the_process(gui):
     """The Qt inside opencv-python knows X only."""
     with pytest.raises(ConfigError, match="by X alone and DISPLAY is not set"):
-        WindowOutput("test", highgui=gui, environment={"WAYLAND_DISPLAY": "wayland-0"}).open()
+        WindowOutput("test", highgui=gui, environment={"WAYLAND_DISPLAY": "wayland-0"})
 
 
 def test_gtk_speaks_for_itself():
@@ -257,8 +256,8 @@ def click_the_button(title):
     xlib.XCloseDisplay(display)
 
 
-output = WindowOutput("edge-runtime test")
 try:
+    output = WindowOutput("edge-runtime test")
     output.open()
 except ConfigError as exc:
     print(exc)

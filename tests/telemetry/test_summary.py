@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from edge_runtime.telemetry.report import final_table, summary_line
 
 
@@ -48,6 +50,26 @@ def test_the_table_of_a_run(make_telemetry, run_frames):
         "decode                      0.10        0.10        0.10        0.10        0.10",
         "capture to result          20.00       20.00       20.00       20.00       20.00",
     ]
+
+
+@pytest.mark.parametrize(("more", "said"), [(1, "1 more was on the way"), (3, "3 more were on the way"), (0, None)])
+def test_frames_that_a_stop_caught_on_their_way_are_named(make_telemetry, run_frames, more, said):
+    """Captured, and neither processed nor dropped: who adds up the line above must not find frames missing."""
+    telemetry = make_telemetry()
+    run_frames(telemetry, 10)
+    for _ in range(more):
+        telemetry.captured()
+    lines = final_table(telemetry.final()).splitlines()
+    assert lines[2] == f"frames      captured {10 + more}, processed 10, dropped 0"
+    assert (lines[3] == f"{'':12}{said} to the model when the run ended") if said else lines[3].startswith("per second")
+
+
+def test_frames_under_way_at_the_end_of_a_period_are_not_named(make_telemetry, run_frames):
+    """They belong to the next one."""
+    telemetry = make_telemetry()
+    run_frames(telemetry, 10)
+    telemetry.captured()
+    assert "on the way" not in final_table(telemetry.snapshot())
 
 
 def test_the_table_fits_a_terminal_whatever_it_holds(make_telemetry, clock):
