@@ -1,0 +1,99 @@
+"""``edge-runtime tune`` as a user types it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edge_runtime.config import load
+from tests.cli.program import Done
+from tests.compare.made import write_finder
+
+Edge = Callable[..., Done]
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    write_finder(folder / "finder.tflite")
+    write_finder(folder / "finder.int8.tflite", 0.8)
+    return folder
+
+
+def test_the_choice_is_explained_and_written_for_the_service(edge: Edge, models: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pycocotools", reason="the choice between variants needs the extra evaluate")
+    (tmp_path / "edge.toml").write_text("# mine\nthreshold = 0.3\n")
+    flags = ("--target-fps", 0.1, "--max-drop", 1, "--max-rss", 4000, "--scenes", 2, "--num-runs", 5)
+    done = edge("tune", models, *flags, "--config", "edge.toml", "--overwrite")
+    assert (done.code, done.err) == (0, "")
+    assert "settings reach 0.1 frames/s" in done.out
+    assert len([line for line in done.out.splitlines() if line.startswith("*")]) == 1
+    config = load({}, {}, tmp_path / "edge.toml").config
+    assert config.model is not None
+    assert config.model.parent == models
+    assert (config.backend, config.num_threads, config.threshold) == ("cpu", 1, 0.3)
+    assert (tmp_path / "edge.toml").read_text().startswith("# mine\nthreshold = 0.3\n")
+
+
+def test_one_model_needs_no_pictures(edge: Edge, models: Path) -> None:
+    """There is nothing it could lose; only threads are chosen."""
+    done = edge("tune", models / "finder.tflite", "--target-fps", 0.1, "--num-runs", 5)
+    assert (done.code, done.err) == (0, "")
+    assert 'backend = "cpu"' in done.out
+    assert "--config FILE" in done.out
+
+
+def test_a_target_out_of_reach_writes_nothing_and_says_what_would_help(
+    edge: Edge, models: Path, tmp_path: Path
+) -> None:
+    """A script must not start a service with settings that nobody chose."""
+    done = edge("tune", models / "finder.tflite", "--target-fps", 1000, "--max-rss", 1, "--num-runs", 5,
+                "--config", "edge.toml")  # fmt: skip
+    assert done.code == 3
+    assert "reaches" in done.out
+    [line] = done.err.splitlines()
+    assert "no setting meets the target; closest is parent on cpu" in line
+    assert "smaller input" in line
+    assert not (tmp_path / "edge.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "said"),
+    [
+        ((), 2, "--target-fps: is missing"),
+        (("--target-fps", "0"), 2, "--target-fps: '0' is not allowed"),
+        (("--target-fps", "fast"), 2, "--target-fps: 'fast' is not allowed"),
+        (("--target-fps", "5", "--max-drop", "-1"), 2, "--max-drop: '-1' is not allowed"),
+        (("--target-fps", "5", "--max-rss", "0"), 2, "--max-rss: '0' is not allowed"),
+        (("--target-fps", "5"), 2, "no pictures were given"),
+        (("--target-fps", "5", "--scenes", "2", "--config", "old.toml"), 6, "add --overwrite"),
+        (("--target-fps", "5", "--scenes", "2", "--config", "none/new.toml"), 6, "does not exist"),
+        (("--target-fps", "5", "--scenes", "2", "--config", "bad.toml", "--overwrite"), 2, "is not TOML"),
+    ],
+)
+def test_a_wrong_flag_is_one_line_and_nothing_is_measured(
+    edge: Edge, models: Path, tmp_path: Path, flags: tuple[str, ...], code: int, said: str
+) -> None:
+    (tmp_path / "old.toml").write_text("threshold = 0.3\n")
+    (tmp_path / "bad.toml").write_text("threshold =\n")
+    done = edge("tune", models, *flags)
+    assert (done.code, done.out, len(done.err.splitlines())) == (code, "", 1)
+    assert said in done.err
+    assert (tmp_path / "old.toml").read_text() == "threshold = 0.3\n"
+    assert not (models / ".edge-runtime-compare.json").exists()
+
+
+def test_a_folder_among_files_is_refused(edge: Edge, models: Path) -> None:
+    done = edge("tune", models, models / "finder.tflite", "--target-fps", "5")
+    assert done.code == 2
+    assert "give one folder, or .tflite files" in done.err
+
+
+def test_a_model_that_does_not_run_is_an_error(edge: Edge, tmp_path: Path) -> None:
+    (tmp_path / "torn.tflite").write_bytes(b"nothing")
+    done = edge("tune", "torn.tflite", "--target-fps", "5")
+    assert done.code == 3
+    assert "none of the 1 models runs here" in done.err
