@@ -1,0 +1,185 @@
+"""``edge-runtime optimize``: the variants of a float model, each compared with it before it is kept."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from edge_runtime.cli.settings import checked
+from edge_runtime.cli.streams import show
+from edge_runtime.config import number, path, text, whole
+from edge_runtime.errors import ConfigError, OptimizeError
+
+if TYPE_CHECKING:
+    from edge_runtime.optimize.run import Variant
+
+USAGE = "PARENT --output DIR [--technique NAME] [FLAG ...]"
+
+Tick = Callable[[str, int, int], None]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of this command."""
+    model = parser.add_argument_group("files")
+    model.add_argument("parent", metavar="PARENT", help="the float32 or float16 .tflite model")
+    model.add_argument("--output", metavar="DIR", help="folder for the variants, PARENT.TECHNIQUE.tflite")
+    model.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    what = parser.add_argument_group("what to make")
+    what.add_argument("--technique", metavar="NAME", action="append",
+                      help="float16, dynamic, int8, int16x8, mixed, prune, cluster, edgetpu, or all (the default); "
+                           "steps joined by commas make one variant, as in prune,int8; may be repeated")  # fmt: skip
+    what.add_argument("--recipe", metavar="FILE", help="TOML file with the steps of one variant")
+    what.add_argument("--io", metavar="TYPE", help="input and outputs of int8 and mixed: int8, uint8 or float")
+    what.add_argument("--sparsity", metavar="SHARE", help="of the weights that prune makes zero (default 0.5)")
+    what.add_argument("--pattern", metavar="2:4", help="prune two of every four weights instead")
+    what.add_argument("--clusters", metavar="N", help="different weights that cluster leaves a layer (default 32)")
+    what.add_argument("--layers", metavar="REGEX", help="layers that prune and cluster change")
+    data = parser.add_argument_group("calibration")
+    data.add_argument(
+        "--calibration", metavar="DIR", help="pictures as the camera will see them, or scene for drawn ones"
+    )
+    data.add_argument("--pictures", metavar="N", default="100", help="most to calibrate with, 10 to 200 (default 100)")
+    data.add_argument("--seed", metavar="N", default="0", help="of the order of the pictures (default 0)")
+    data.add_argument("--input-range", metavar="LOW,HIGH",
+                      help="what black and white become, if the model does not say: 0,1 or -1,1 or 0,255")  # fmt: skip
+    parser.add_argument_group("report").add_argument(
+        "--json", action="store_true", help="print one JSON object instead of a table"
+    )
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Print what was made. One variant that cannot be made stops no other, but the command then ends with an error."""
+    if args.output is None:
+        raise ConfigError("--output: is missing; give the folder the variants go to")
+    if args.recipe is not None and args.technique is not None:
+        raise ConfigError("--recipe and --technique: exclude one another; leave one out")
+    parent, output = checked("PARENT", path, args.parent), checked("--output", path, args.output)
+    recipe = None if args.recipe is None else checked("--recipe", path, args.recipe)
+    asked = {
+        "technique": args.technique or ["all"],
+        "recipe": recipe,
+        "options": _options(args),
+        "calibration": None if args.calibration is None else checked("--calibration", path, args.calibration),
+        "pictures": checked("--pictures", whole(10, 200), args.pictures),
+        "seed": checked("--seed", whole(0, 2**63 - 1), args.seed),
+        "input_range": None if args.input_range is None else checked("--input-range", _span, args.input_range),
+        "overwrite": args.overwrite,
+    }
+    from edge_runtime.optimize.recipe import choose_recipes
+
+    choose_recipes(asked["technique"], recipe, asked["options"])  # what is wrong is said before the packages load
+    from edge_runtime.optimize.run import optimize
+
+    failures: dict[str, str] = {}
+    with _interruptible(), _progress(quiet=args.quiet) as tick:
+        made = optimize(
+            parent, output=output, tick=tick, on_failure=lambda name, exc: failures.update({name: str(exc)}), **asked
+        )
+    show(json.dumps(_record(made, failures), indent=2) if args.json else _report(made, failures))
+    if failures:
+        raise OptimizeError(f"{parent}: {', '.join(failures)} could not be made; {next(iter(failures.values()))}")
+    return 0
+
+
+def _options(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of steps that were given."""
+    parsers = {
+        "io": text,
+        "sparsity": number(0, 1),
+        "pattern": text,
+        "clusters": whole(2, 65536),
+        "layers": text,
+    }
+    given = {name: value for name in parsers if (value := getattr(args, name)) is not None}
+    return {name: checked(f"--{name}", parsers[name], value) for name, value in given.items()}
+
+
+def _span(value: str) -> tuple[float, float]:
+    parts = value.split(",")
+    try:
+        low, high = (float(part) for part in parts)
+    except ValueError:
+        raise ValueError("two numbers, as in 0,1 or -1,1 or 0,255") from None
+    if not -1e6 <= low < high <= 1e6:
+        raise ValueError("two numbers, the smaller first, as in 0,1")
+    return low, high
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C, and what a service or a closed terminal sends, raise: what is half done is then put away."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(one, signal.default_int_handler) for one in numbers]
+    try:
+        yield
+    finally:
+        for one, handler in zip(numbers, before, strict=True):
+            signal.signal(one, handler)
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[Tick]:
+    """Yield what draws the progress on stderr; it does nothing where nobody looks."""
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
+        yield lambda *_: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("")
+        yield lambda what, done, total: progress.update(task, description=what, completed=done, total=total)
+
+
+def _record(made: list[Variant], failures: dict[str, str]) -> dict[str, Any]:
+    variants = []
+    for variant in made:
+        row = asdict(variant)
+        row["path"], row["parent"] = str(variant.path), str(variant.parent)
+        variants.append(row)
+    return {"schema": 1, "variants": variants, "failed": failures}
+
+
+def _report(made: list[Variant], failures: dict[str, str]) -> str:
+    """Return a line for each variant, then what is to be known about them."""
+    lines = []
+    if made:
+        name = max(9, *(len(variant.technique) for variant in made))
+        lines = [
+            f"{'technique':<{name}} {'bytes':>10} {'size':>6} {'weights':>8} {'zstd':>10} {'error':>8} {'found':>9}"
+        ]
+        lines += [_row(variant, name) for variant in made]
+        lines += [
+            "",
+            "size and weights: share of the parent's bytes; zstd: bytes of the packed file;",
+            "error: of the worst output against the parent, 0 is equal; found: of the",
+            f"parent's detections in {_pictures(made)}. Variants are in {made[0].path.parent}",
+        ]
+    for variant in made:
+        lines += [f"{variant.technique}: {said}" for said in variant.notes]
+        lines += [f"{variant.technique}: warning: {said}" for said in variant.warnings]
+    lines += [f"{technique}: not made: {why}" for technique, why in failures.items()]
+    return "\n".join(lines)
+
+
+def _row(variant: Variant, width: int) -> str:
+    error = max(output.relative for output in variant.comparison.outputs)
+    found = variant.comparison.detections
+    matched = "-" if found is None else f"{found.matched}/{found.expected}"
+    return (
+        f"{variant.technique:<{width}} {variant.size_bytes:>10,} {variant.size_bytes / variant.parent_bytes:>6.2f} "
+        f"{variant.weight_bytes / max(1, variant.parent_weight_bytes):>8.2f} {variant.zstd_bytes:>10,} "
+        f"{error:>8.4f} {matched:>9}"
+    )
+
+
+def _pictures(made: list[Variant]) -> str:
+    found = made[0].comparison.detections
+    return "pictures, not counted here (no detector that is decoded)" if found is None else f"{found.pictures} pictures"
