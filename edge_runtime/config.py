@@ -146,10 +146,14 @@ def setting(default: Any, parse: Parser, metavar: str, text: str) -> Any:
 class Config:
     """Every setting of ``run``. A field ``num_threads`` is ``--num-threads`` and ``EDGE_RUNTIME_NUM_THREADS``."""
 
-    model: Path | None = setting(None, path, "FILE", "the .tflite model")
+    model: Path | None = setting(None, path, "FILE", "the .tflite model; without it the bundled one, which finds "
+                                 "drawn shapes")  # fmt: skip
     labels: Path | None = setting(None, path, "FILE", "label file, where the model has none or a wrong one")
-    source: str = setting("0", text, "NAME", "camera number or /dev/videoN, picamera, rtsp:// or http:// address, "
-                          "video file, folder or glob of pictures, or scene (drawn shapes)")  # fmt: skip
+    source: str | None = setting(
+        None, or_auto(text), "NAME", "camera number or /dev/videoN, picamera, rtsp:// or http:// address, video file, "
+        "folder or glob of pictures, scene (drawn shapes), or auto: camera 0, and without a model the first camera "
+        "that opens, else the scene"
+    )  # fmt: skip
     size: tuple[int, int] | None = setting(None, size, "WxH", "picture size to ask the camera for, as in 1280x720")
     fps: float | None = setting(
         None, number(0.1, 1000), "N", "frames per second to ask the camera for; for --realtime the pace"
@@ -275,7 +279,7 @@ def _beside(file: Path, name: str, parsed: Any) -> Any:
     """Return a path of the file as seen from the file: a service starts in another folder than the file's author."""
     if name in PATH_FIELDS and parsed != STDOUT:
         return file.parent / parsed
-    if name == "source" and names_files(parsed):
+    if name == "source" and parsed is not None and names_files(parsed):
         return str(file.parent / Path(parsed).expanduser())
     return parsed
 

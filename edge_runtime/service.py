@@ -9,16 +9,19 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from edge_runtime.capture.open import open_source
+from edge_runtime.bundled import bundled_model
+from edge_runtime.capture import FrameSource
+from edge_runtime.capture.open import open_source, redact
+from edge_runtime.capture.v4l import Nodes
 from edge_runtime.config import STDOUT, Config
 from edge_runtime.detector import Detector
-from edge_runtime.errors import ConfigError, OutputError
+from edge_runtime.errors import CaptureError, ConfigError, OutputError
 from edge_runtime.outputs import Output
 from edge_runtime.pipeline import Pipeline, Summary
 from edge_runtime.result import Result, StateChange
@@ -49,7 +52,8 @@ def serve(config: Config, environment: Mapping[str, str] = os.environ) -> Outcom
         EdgeRuntimeError: see `Pipeline.run`, `Detector` and `open_source`.
         KeyboardInterrupt: Ctrl-C was pressed before the run began.
     """
-    require_model(config)
+    config = with_defaults(config)
+    assert config.source is not None, "the defaults name one"
     source = open_source(config.source, size_wh=config.size, fps=config.fps, realtime=config.realtime)
 
     def on_reader_gone() -> None:
@@ -89,11 +93,52 @@ def serve(config: Config, environment: Mapping[str, str] = os.environ) -> Outcom
     return Outcome(summary, bool(interrupted))
 
 
-def require_model(config: Config) -> Path:
-    """Return the model; raise ConfigError where none was given."""
+def with_defaults(config: Config, find_camera: Callable[[], tuple[str | None, str]] | None = None) -> Config:
+    """Return the settings with a model and a source; what was not named is chosen here, and one line says so.
+
+    A user who named one of the two wants a certain thing, and a camera that is absent is then waited for. Where
+    neither is named something is to be seen at once: the first camera that opens, else drawn shapes.
+
+    Raises:
+        ModelError: no model was named and the bundled one is not there.
+    """
+    model, source, why = require_model(config), config.source, "as asked for"
+    if source is None and config.model is not None:
+        source, why = "0", "the default"
+    elif source is None:
+        camera, why = (find_camera or first_camera)()
+        source = camera or "scene"
     if config.model is None:
-        raise ConfigError("model: none was given; use --model FILE.tflite")
-    return config.model
+        log.info(
+            "no model was named, so model=%s (bundled, finds drawn shapes) source=%s (%s)",
+            model.name, redact(source), why,
+        )  # fmt: skip
+    return replace(config, model=model, source=source)
+
+
+def first_camera(
+    nodes: Nodes | None = None, opener: Callable[..., FrameSource] = open_source
+) -> tuple[str | None, str]:
+    """Return the first camera that opens and gives a picture, None if there is none, and why."""
+    nodes = nodes or Nodes()
+    reasons = []
+    names = dict.fromkeys("picamera" if nodes.is_csi(path) else path for path in nodes.names())
+    for name in names:
+        try:
+            with opener(name, frame_timeout_s=2.0):
+                return name, "the first camera that opens"
+        except (CaptureError, ConfigError) as exc:
+            reasons.append(str(exc))
+    return None, f"no camera opens: {' / '.join(reasons) or nodes.cameras()}"
+
+
+def require_model(config: Config) -> Path:
+    """Return the model that was named, else the bundled one.
+
+    Raises:
+        ModelError: none was named and the bundled one is not there.
+    """
+    return bundled_model() if config.model is None else config.model
 
 
 def build_detector(config: Config) -> Detector:

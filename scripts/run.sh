@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Sets everything up in .venv and runs the main job; arguments are passed on. Safe to call again and again.
 #
+#   scripts/run.sh                                              the bundled model; a camera, or drawn shapes without one
 #   scripts/run.sh --model detect.tflite                        camera 0
 #   scripts/run.sh --model detect.tflite --source street.mp4
 #   scripts/run.sh --desktop --model detect.tflite --display    with the OpenCV build that can open a window

@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "edge_runtime"
 
-LEAVES = {"errors", "clock", "frame", "detections"}
-CARRIERS = {"result", "handover", "linefile"}  # may use the leaves
+LEAVES = {"errors", "clock", "frame", "detections", "filelock"}
+CARRIERS = {"result", "handover", "linefile", "bundled"}  # may use the leaves
 MIDDLE = {"config", "capture", "vision", "inference", "decoding", "model", "drawing", "outputs", "telemetry"}
 MAY_USE_VISION = {"decoding", "model"}
 UPPER = {
@@ -21,6 +21,10 @@ UPPER = {
     "pipeline": LEAVES | CARRIERS | MIDDLE | {"detector"},
     "service": LEAVES | CARRIERS | MIDDLE | {"detector", "pipeline"},
     "bench": LEAVES | CARRIERS | MIDDLE | {"detector", "pipeline"},
+    "evaluate": LEAVES | CARRIERS | MIDDLE | {"detector"},
+    "optimize": LEAVES | CARRIERS | MIDDLE | {"detector", "evaluate"},
+    "compare": LEAVES | CARRIERS | MIDDLE | {"detector", "evaluate", "bench"},
+    "selftest": LEAVES | CARRIERS | MIDDLE | {"detector", "bundled"},
 }
 EVERYWHERE = {"edge_runtime", "__init__", "__main__", "cli"}
 

@@ -23,6 +23,12 @@ COMMANDS = {
     "run": "detect in a camera, stream or files (the default)",
     "detect": "detect in one picture",
     "bench": "measure a model here: alone, and in the pipeline",
+    "evaluate": "measure how much a model finds, in pictures with known truth",
+    "compare": "measure the variants of a model side by side",
+    "tune": "find the variant and threads that reach a frame rate here",
+    "advise": "say which variants to make for which hardware, and why",
+    "optimize": "make the variants of a float model: quantised, pruned, clustered",
+    "selftest": "check model, colours, orientation and speed against what is known",
     "config": "print the settings and where each one came from",
 }
 INTERRUPTED = 130
@@ -32,11 +38,24 @@ REMEDIES = {
     "numpy": "install --force-reinstall numpy",
     "psutil": "install psutil",
     "imutils": "install imutils",
+    "matplotlib": "install 'edge-runtime[evaluate]'",
+    "zstandard": "install 'edge-runtime[evaluate]'",
+    "rich": "install 'edge-runtime[evaluate]'",
+    "pycocotools": "install 'edge-runtime[evaluate]'",
+    "ai_edge_quantizer": "install 'edge-runtime[optimize]'",
+    "flatbuffers": "install 'edge-runtime[optimize]'",
+    "torch": "install 'edge-runtime[train]'",
+    "litert_torch": "install 'edge-runtime[train]'",
+    "tensorflow": "install 'edge-runtime[tfmot]'",
+    "tf_keras": "install 'edge-runtime[tfmot]'",
+    "tensorflow_model_optimization": "install 'edge-runtime[tfmot]'",
 }
 """What to tell pip when a package does not load."""
 
 EPILOG = """\
 examples:
+  edge-runtime                                            the bundled model
+  edge-runtime selftest                                   is all in order?
   edge-runtime --model detect.tflite                      camera 0
   edge-runtime --model detect.tflite --source street.mp4 --output boxes.mp4
   edge-runtime --model detect.tflite --source photos/ --log found.jsonl
@@ -45,8 +64,9 @@ examples:
 "edge-runtime run --help" lists the flags, "edge-runtime COMMAND --help" those
 of another command. A command line without a command means run.
 
-exit codes: 0 done, 2 wrong flag or setting, 3 model, 4 source, 5 backend,
-6 output, 70 defect of edge-runtime, 130 interrupted
+exit codes: 0 done, 1 a check of selftest failed, 2 wrong flag or setting,
+3 model, 4 source, 5 backend, 6 output, 70 defect of edge-runtime,
+130 interrupted
 """
 
 
@@ -95,10 +115,13 @@ def main() -> int:
     """Run the command line of this process; return its exit code.
 
     Ctrl-C ends the process on the spot until a run takes it over: raised as an exception in the middle of loading
-    numpy or an engine, native code would make another error of it.
+    numpy or an engine, native code would make another error of it. SIGTERM ends a run in the same way, and it counts as
+    an end in order, as it does later.
     A thread that still sits in a driver would wake while Python takes itself down, and crash: the process ends here.
     """
     signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+    if _is_run(sys.argv[1:]):
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     code = run_command(sys.argv[1:])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to interrupt, and the exit code stays what it is
     if threading.active_count() > 1:
@@ -106,6 +129,13 @@ def main() -> int:
             _flush(stream)
         os._exit(code)
     return code
+
+
+def _is_run(argv: Sequence[str]) -> bool:
+    try:
+        return split_command(argv, COMMANDS)[0] == "run"
+    except ConfigError:
+        return False  # told when the command line is carried out
 
 
 def _flush(stream: TextIO | None) -> None:

@@ -16,7 +16,7 @@ from edge_runtime.errors import CaptureError
 if TYPE_CHECKING:
     from edge_runtime.capture import FrameSource
 
-USAGE = "--model FILE [--source NAME] [FLAG ...]"
+USAGE = "[--model FILE] [--source NAME] [FLAG ...]"
 SETTINGS = ("model", "labels", "backend", "engine", "num_threads", "threshold")
 REPLAYED_IMAGES = 16
 

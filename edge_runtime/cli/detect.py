@@ -14,7 +14,7 @@ from edge_runtime.errors import ConfigError, OutputError
 if TYPE_CHECKING:
     from edge_runtime.result import Result
 
-USAGE = "--model FILE [FLAG ...] IMAGE"
+USAGE = "[--model FILE] [FLAG ...] IMAGE"
 SETTINGS = (
     "model", "labels", "backend", "engine", "num_threads", "threshold", "iou", "max_detections", "classes",
 )  # fmt: skip

@@ -8,7 +8,7 @@ from edge_runtime.cli.settings import add_settings, load_settings
 from edge_runtime.cli.streams import tell
 from edge_runtime.errors import OutputError
 
-USAGE = "--model FILE [--source NAME] [FLAG ...]"
+USAGE = "[--model FILE] [--source NAME] [FLAG ...]"
 INTERRUPTED = 130
 
 

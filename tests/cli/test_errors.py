@@ -94,7 +94,6 @@ def test_every_kind_of_broken_model_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("args", "code", "phrases"),
     [
-        ((), 2, ["model: none was given", "--model FILE.tflite"]),
         (("--model", "{edgetpu}", "--backend", "cpu"), 3, ["is compiled for the Edge TPU", "--backend edgetpu"]),
         (("--model", "{model}", "--backend", "edgetpu"), 2, ["is not compiled for the Edge TPU", "--backend cpu"]),
         (("--model", "{model}", "--backend", "gpu"), 5, ["libtensorflowlite_gpu_delegate.so", "build it"]),
@@ -123,8 +122,6 @@ def test_every_kind_of_broken_model_is_asked_for() -> None:
         (("detect", "--model", "{model}", "no.jpg", "--output", "x.mp4"), 2, ["x.mp4", ".jpg"]),
         (("detect", "--model", "{model}", "no.jpg", "--output", "none/x.jpg"), 6, ["the folder none does not"]),
         (("detect", "--model", "{model}", "no.jpg", "--output", "no.jpg", "--overwrite"), 2, ["the picture itself"]),
-        (("detect", "no.jpg"), 2, ["model: none was given"]),
-        (("bench",), 2, ["model: none was given"]),
         (("bench", "--model", "{model}", "--num-runs", "0"), 2, ["--num-runs: '0' is not allowed", "from 1 to"]),
         (("bench", "--model", "{model}", "--source", "none"), 2, ["'none' is no file"]),
     ],

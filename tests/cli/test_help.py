@@ -67,7 +67,7 @@ def test_help_imports_nothing_heavy(command: str) -> None:
 @pytest.mark.parametrize(
     ("args", "answer"),
     [
-        (("foo",), "'foo': is no command; choose from run, detect, bench, config, or see edge-runtime --help"),
+        (("foo",), f"'foo': is no command; choose from {', '.join(COMMANDS)}, or see edge-runtime --help"),
         (("detekt", "x.jpg"), "'detekt': is no command; did you mean detect?"),
         (("street.mp4",), "'street.mp4': is no command; a video, a picture or a folder is named with --source"),
         (("m.tflite",), "'m.tflite': is no command; a model is named with --model m.tflite"),

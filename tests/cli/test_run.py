@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +14,16 @@ from pathlib import Path
 import pytest
 
 from tests.capture.servers import MjpegServer
-from tests.cli.program import VIDEO_FRAMES, VIDEO_WH, Done, checked_records, found_in, frame_sizes, frames_of
+from tests.cli.program import (
+    PATIENCE_S,
+    VIDEO_FRAMES,
+    VIDEO_WH,
+    Done,
+    checked_records,
+    found_in,
+    frame_sizes,
+    frames_of,
+)
 
 Edge = Callable[..., Done]
 
@@ -237,3 +248,37 @@ def test_the_summary_counts_what_the_log_holds(edge: Edge, model: Path, video: P
     last = json.loads((tmp_path / "t.jsonl").read_text().splitlines()[-1])
     assert last["frames"] == {"captured": VIDEO_FRAMES, "dropped": 0, "processed": VIDEO_FRAMES}
     assert len(done.records) == VIDEO_FRAMES
+
+
+def test_two_runs_with_one_log_do_not_tear_it(
+    start: Callable[..., subprocess.Popen[str]],
+    edge: Edge,
+    model: Path,
+    long_video: Path,
+    pictures: Path,
+    tmp_path: Path,
+) -> None:
+    """The same command in two terminals: the second must not empty the file under the first."""
+    log = ("--log", "same.jsonl", "--overwrite")
+    first = start("--model", model, "--source", long_video, *log)
+    assert first.stderr is not None
+    while "run started" not in first.stderr.readline():
+        assert first.poll() is None
+    while not (tmp_path / "same.jsonl").exists() or not (tmp_path / "same.jsonl").stat().st_size:
+        assert first.poll() is None
+    second = edge("--model", model, "--source", pictures, *log, "-q")
+    first.send_signal(signal.SIGTERM)
+    first.stderr.read()
+    assert second.code == 6
+    assert "same.jsonl: another run is writing it; give another name" in second.err
+    assert first.wait(PATIENCE_S) == 0
+    frames = frames_of(checked_records((tmp_path / "same.jsonl").read_text()))
+    assert frames == list(range(len(frames)))
+
+
+def test_a_window_that_cannot_be_is_said_before_the_model_is_loaded(edge: Edge, model: Path, pictures: Path) -> None:
+    """Loading takes seconds on a small board; whether there is a window is known at once."""
+    done = edge("--model", model, "--source", pictures, "--display")
+    assert done.code == 2
+    assert "window: " in done.err
+    assert "backend" not in done.err
