@@ -19,7 +19,7 @@ wants() { # wants PART WHAT-IS-MISSING: is this part asked for, and nothing miss
 
 if wants litert ""; then
     make_venv .venv "$(need_python)"
-    pip_install .venv -e '.[test,lint]'
+    pip_install .venv -e '.[test,lint,optimize]'
     echo "== litert: the suite on ai-edge-litert"
     .venv/bin/python -m pytest "$@" || status=$?
 fi
@@ -29,7 +29,7 @@ python311=$(command -v python3.11 || true)
 if wants tflite-runtime "$missing"; then
     old=.venv-tflite-runtime
     make_venv $old "$python311"
-    pip_install $old -e '.[tflite-runtime,test]' flatbuffers
+    pip_install $old -e '.[tflite-runtime,test,evaluate]' flatbuffers
     # The extra leaves both engines in place. Here the newer one steps aside, as on 32-bit Raspberry Pi OS; its file
     # with the model schema still serves the factory of test models, and the folder on PYTHONPATH brings it back.
     aside=$PWD/$old/aside
