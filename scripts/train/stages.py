@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 from functools import partial
 from pathlib import Path
 
@@ -23,8 +22,7 @@ from scripts.train.fit import fit
 from scripts.train.loss import detection_loss
 from scripts.train.network import INPUT_WH, ShapeDetector
 from scripts.train.scenes import FILL, HELD_OUT_SEED, Pictures, batches, training_pictures
-
-log = logging.getLogger(__name__)
+from scripts.train.table import measure_folder, put_table
 
 NAME = "shapes"
 BATCH = 48
@@ -147,11 +145,12 @@ def compare_seeds(args: argparse.Namespace) -> None:
 
 
 def measure(args: argparse.Namespace) -> None:
-    """Write the held-out scenes as pictures with annotations in COCO's form, for ``edge-runtime compare``."""
+    """Measure every model on held-out scenes and write the table into the card."""
     folder = args.output / "held-out"
-    if not (folder / "annotations.json").exists():
+    annotations = folder / "annotations.json"
+    if not annotations.exists():
         write_coco(scenes(args.held_out, seed=HELD_OUT_SEED), folder)
-    log.info("now: edge-runtime compare %s --images %s --annotations %s/annotations.json", args.models, folder, folder)
+    put_table(args.models / "README.md", measure_folder(args.models, folder, annotations))
 
 
 def write_coco(dataset: Dataset, folder: Path) -> None:
