@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "edge_runtime"
 
 LEAVES = {"errors", "clock", "frame", "detections", "filelock"}
-CARRIERS = {"result", "handover", "linefile", "bundled"}  # may use the leaves
+CARRIERS = {"result", "handover", "linefile", "wholefile", "bundled"}  # may use the leaves
 MIDDLE = {"config", "capture", "vision", "inference", "decoding", "model", "drawing", "outputs", "telemetry"}
 MAY_USE_VISION = {"decoding", "model"}
 UPPER = {

@@ -15,6 +15,7 @@ from edge_runtime.cli.settings import checked
 from edge_runtime.cli.streams import show
 from edge_runtime.config import ENGINE_NAMES, one_of, path, whole
 from edge_runtime.errors import ConfigError, OutputError
+from edge_runtime.wholefile import write_whole
 
 if TYPE_CHECKING:
     from edge_runtime.compare.accuracy import Pictures
@@ -179,7 +180,6 @@ def write_report(kind: str, file: Path, comparison: Comparison) -> None:
         OutputError: it cannot be written.
     """
     from edge_runtime.compare.rows import as_record
-    from edge_runtime.compare.state import replace_file
     from edge_runtime.compare.table import as_csv
 
     if kind == "html":
@@ -188,11 +188,7 @@ def write_report(kind: str, file: Path, comparison: Comparison) -> None:
         text = html(comparison)
     else:
         text = as_csv(comparison) if kind == "csv" else json.dumps(as_record(comparison), indent=1) + "\n"
-    try:
-        replace_file(file, text)
-    except OSError as exc:
-        reason = exc.strerror or exc
-        raise OutputError(f"{file}: cannot be written ({reason}); choose a place this user may write to") from exc
+    write_whole(file, text.encode())
 
 
 def progress(is_quiet: bool) -> Callable[[str], None]:

@@ -10,6 +10,7 @@ from edge_runtime.cli.settings import add_settings, checked, load_settings
 from edge_runtime.cli.streams import show
 from edge_runtime.config import path
 from edge_runtime.errors import ConfigError, OutputError
+from edge_runtime.wholefile import check_output, write_whole
 
 if TYPE_CHECKING:
     from edge_runtime.result import Result
@@ -70,14 +71,9 @@ def _check_output(output: Path, image: Path, *, overwrite: bool) -> None:
     """Raise what can be known before the model is loaded, which takes seconds on a small board."""
     if output.suffix.lower() not in ENDINGS:
         raise ConfigError(f"{output}: cannot be told as a picture by its ending; use one of {', '.join(ENDINGS)}")
-    if output.is_dir():
-        raise OutputError(f"{output}: is a folder; give the name of a file")
-    if not output.parent.is_dir():
-        raise OutputError(f"{output}: the folder {output.parent} does not exist; create it first")
     if output.exists() and output.samefile(image):
         raise ConfigError(f"{output}: is the picture itself; give the annotated one another name")
-    if output.exists() and not overwrite:
-        raise OutputError(f"{output}: exists; add --overwrite to replace it")
+    check_output(output, overwrite=overwrite)
 
 
 def table(result: Result) -> str:
@@ -101,7 +97,6 @@ def write_annotated(result: Result, output: Path) -> None:
     import cv2
 
     from edge_runtime.drawing import draw
-    from edge_runtime.outputs.snapshots import write_whole
 
     found = result.detections
     drawn = draw(result.frame.image, found.boxes, result.labels, found.scores, found.class_ids, overlay=None)

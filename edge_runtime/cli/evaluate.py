@@ -15,6 +15,7 @@ from edge_runtime.cli.settings import add_settings, checked, load_settings
 from edge_runtime.cli.streams import show
 from edge_runtime.config import STDOUT, Config, number, path, whole
 from edge_runtime.errors import ConfigError
+from edge_runtime.wholefile import check_output, write_whole
 
 if TYPE_CHECKING:
     from edge_runtime.evaluate.dataset import Dataset
@@ -88,8 +89,6 @@ def execute(args: argparse.Namespace) -> int:
 
 def _files(args: argparse.Namespace) -> dict[str, Path]:
     """Return the files to write, each of which can be written as far as is known."""
-    from edge_runtime.evaluate.files import check_output
-
     named = {
         name: checked(f"--{name}", path, value)
         for name in ("json", "results", "plot")
@@ -171,8 +170,6 @@ def _progress(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
 
 def _write(files: dict[str, Path], report: dict[str, Any], found: Evaluation) -> None:
     """Write the files; the contents of all are made before the first is written."""
-    from edge_runtime.evaluate.files import write_whole
-
     contents: dict[str, bytes] = {}
     if "json" in files:
         # A path that is no UTF-8 has lone surrogates in it; JSON has an escape of the same look for them.

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from edge_runtime.compare.choose import Setting
-from edge_runtime.compare.state import replace_file
 from edge_runtime.config import load
 from edge_runtime.errors import ConfigError, OutputError
+from edge_runtime.wholefile import write_whole
 
 
 def chosen_values(chosen: Setting, file: Path | None, labels: Path | None) -> dict[str, Any]:
@@ -101,12 +101,12 @@ def write_settings(file: Path, values: Mapping[str, Any]) -> None:
     try:
         text = changed(file.read_text(encoding="utf-8"), values, file) if file.exists() else lines_of(values)
         _check(file, text)
-        replace_file(file, text)
     except OSError as exc:
         reason = exc.strerror or exc
         raise OutputError(
             f"config: {file} cannot be written ({reason}); choose a place this user may write to"
         ) from exc
+    write_whole(file, text.encode())
 
 
 def _check(file: Path, text: str) -> None:

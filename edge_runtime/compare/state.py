@@ -7,13 +7,12 @@ key. Only what succeeded is kept: a failure may have been passing, and is tried 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from edge_runtime.errors import OutputError
+from edge_runtime.wholefile import write_whole
 
 FILE_NAME = ".edge-runtime-compare.json"
 SCHEMA = 1
@@ -78,35 +77,9 @@ def _entries(path: Path) -> dict[str, Any]:
 def _write(path: Path, entries: Mapping[str, Any]) -> None:
     text = json.dumps({"schema": SCHEMA, "entries": entries}, indent=1, allow_nan=False)
     try:
-        replace_file(path, text)
-    except OSError as exc:
+        write_whole(path, text.encode())
+    except OutputError as exc:
+        reason = exc.__cause__.strerror if isinstance(exc.__cause__, OSError) else exc
         raise OutputError(
-            f"{path}: results cannot be kept there ({exc.strerror or exc}); "
-            "copy the models to a folder that this user may write to"
+            f"{path}: results cannot be kept there ({reason}); copy the models to a folder that this user may write to"
         ) from exc
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Write a file whole or not at all, keeping its permissions.
-
-    Raises:
-        OSError: it cannot be written; what it held is still there.
-    """
-    mode = path.stat().st_mode & 0o7777 if path.exists() else 0o666 & ~_umask()
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(mode)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    current = os.umask(0o077)
-    os.umask(current)
-    return current

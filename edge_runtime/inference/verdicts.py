@@ -10,13 +10,13 @@ import logging
 import os
 import platform
 import pwd
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from edge_runtime.errors import ModelError
 from edge_runtime.inference.engine import Engine
+from edge_runtime.wholefile import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -84,21 +84,9 @@ def remember(folder: Path | None, key: str, facts: Mapping[str, Any]) -> None:
         del entries[oldest]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _replace(folder / FILE_NAME, json.dumps(entries, indent=1))
-    except OSError as exc:
+        write_whole(folder / FILE_NAME, json.dumps(entries, indent=1).encode())
+    except OSError as exc:  # of either: an OutputError is one, too
         log.debug("verdicts not kept folder=%s reason=%s", folder, exc)
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old text or the new, and a full disk leaves nothing half-written."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-        Path(temporary).replace(path)
-    except OSError:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _facts(entries: Mapping[str, Any], key: str) -> dict[str, Any]:

@@ -5,11 +5,8 @@ Source: tensorflow/lite/schema/schema.fbs; buffers are aligned to 16 bytes there
 
 from __future__ import annotations
 
-import os
-import shutil
 import struct
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +19,7 @@ from edge_runtime.errors import ModelError, OptimizeError, OutputError
 from edge_runtime.inference.engine import load_engine, one_line, quiet_stderr
 from edge_runtime.model.flatbuffer import IDENTIFIER, read_model
 from edge_runtime.optimize import archive
+from edge_runtime.wholefile import write_whole
 
 ALIGNMENT_BYTES = 16
 _UNREADABLE = (IndexError, ValueError, TypeError, AttributeError, OverflowError, MemoryError, struct.error)
@@ -136,28 +134,6 @@ def refuse_unless_it_runs(data: bytes, path: Path) -> None:
             f"{path}: not written: {engine.name} does not load it ({one_line(exc)}); "
             "does it load the model this is made from?"
         ) from exc
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that has its name only when it is complete.
-
-    Raises:
-        OutputError: the disk or the folder does not take it; what was there is as it was.
-    """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            shutil.copymode(path, partial)
-        partial.replace(path)
-    except OSError as exc:
-        raise OutputError(f"{path}: cannot be written ({exc.strerror or exc}); choose another place") from exc
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def _is_same(one: Path, other: Path) -> bool:

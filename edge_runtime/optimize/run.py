@@ -21,6 +21,7 @@ from edge_runtime.optimize.recipe import Recipe, choose_recipes
 from edge_runtime.optimize.steps import STEPS, Made, Tick, Work, finish_edgetpu
 from edge_runtime.optimize.strip import strip
 from edge_runtime.optimize.weights import weight_bytes
+from edge_runtime.wholefile import write_whole
 
 ZSTD_LEVEL = 19
 
@@ -206,9 +207,9 @@ def _publish(parent: Path, staged: Path, target: Path, table: Mapping[str, Any])
     sidecar = target.with_suffix(".toml")
     is_new = not sidecar.exists()
     if table:
-        modelfile.write_whole(sidecar, beside.sidecar_bytes(table, parent, target.parent))
+        write_whole(sidecar, beside.sidecar_bytes(table, parent, target.parent))
     try:
-        modelfile.write_whole(target, staged.read_bytes())
+        write_whole(target, staged.read_bytes())
     except OutputError:
         if table and is_new:
             sidecar.unlink(missing_ok=True)

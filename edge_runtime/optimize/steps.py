@@ -10,7 +10,6 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edge_runtime.errors import OptimizeError
-from edge_runtime.optimize import modelfile
 from edge_runtime.optimize.calibration import Feed, Pictures
 from edge_runtime.optimize.check import Outputs, answers
 from edge_runtime.optimize.cluster import cluster
@@ -22,6 +21,7 @@ from edge_runtime.optimize.quantize import Quantised, quantize
 from edge_runtime.optimize.ranges import Ranges, measure_ranges
 from edge_runtime.optimize.recipe import Step
 from edge_runtime.optimize.rules import Scheme
+from edge_runtime.wholefile import write_whole
 
 _MEASURED = 4  # pictures on which each layer is measured
 
@@ -163,7 +163,7 @@ def finish_edgetpu(staged: Path, made: Made, target: Path) -> None:
         made.warnings.append(str(exc))
         return
     path = target.with_name(compiled.path.name)
-    modelfile.write_whole(path, compiled.path.read_bytes())
+    write_whole(path, compiled.path.read_bytes())
     made.notes.append(
         f"compiled to {path.name}: {compiled.on_tpu} operators on the Edge TPU, {compiled.on_cpu} on the CPU"
     )

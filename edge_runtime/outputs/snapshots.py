@@ -13,6 +13,7 @@ from edge_runtime.errors import OutputError
 from edge_runtime.frame import Frame
 from edge_runtime.outputs.disk import check_room
 from edge_runtime.result import Result, StateChange
+from edge_runtime.wholefile import write_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,7 +65,7 @@ class SnapshotOutput:
         self._last = (result.frame.source, result.frame.captured_ns)
         path = free_path(self._folder, file_name(result.frame))
         check_room(path)
-        write_whole(path, encode(path, drawn))
+        write_whole(path, encode(path, drawn), is_synced=False)
 
     def write_state(self, change: StateChange) -> None:
         del change
@@ -110,18 +111,3 @@ def encode(path: Path, drawn: NDArray[np.uint8]) -> bytes:
         height, width = drawn.shape[:2]
         raise OutputError(f"{path}: {width}x{height} cannot be written as JPEG ({reason})")
     return data.tobytes()
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that has its name only when it is complete.
-
-    Raises:
-        OutputError: the disk or the folder does not take it.
-    """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_bytes(data)
-        partial.rename(path)
-    except OSError as exc:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"{path}: cannot be written ({exc.strerror})") from exc

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.errors import ConfigError, OutputError
-from edge_runtime.outputs.snapshots import write_whole
+from edge_runtime.errors import ConfigError
 from edge_runtime.selftest.card import SHEET_WH, Line, drawing
 from edge_runtime.selftest.pdf import CAPITAL, page
+from edge_runtime.wholefile import check_output, write_whole
 
 ENDINGS = (".pdf", ".png", ".svg")
 PNG_PIXELS_PER_MM = 8.0
@@ -29,12 +29,7 @@ def print_card(path: Path, *, overwrite: bool = False) -> None:
     makers = {".pdf": _pdf, ".png": _png, ".svg": _svg}
     if path.suffix.lower() not in makers:
         raise ConfigError(f"{path}: cannot be told by its ending; the test card is written as {', '.join(ENDINGS)}")
-    if path.is_dir():
-        raise OutputError(f"{path}: is a folder; give the name of a file")
-    if not path.parent.is_dir():
-        raise OutputError(f"{path}: the folder {path.parent} does not exist; create it first")
-    if path.exists() and not overwrite:
-        raise OutputError(f"{path}: exists; add --overwrite to replace it")
+    check_output(path, overwrite=overwrite)
     write_whole(path, makers[path.suffix.lower()]())
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_runtime.compare.state import MAX_ENTRIES, State, read_entries, replace_file
+from edge_runtime.compare.state import MAX_ENTRIES, State, read_entries
 from edge_runtime.errors import OutputError
 
 
@@ -79,22 +79,3 @@ def test_a_folder_without_permission_is_such_a_place(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(OutputError, match="Permission denied"):
         State(tmp_path / "state.json")
-
-
-def test_a_file_is_replaced_whole_and_keeps_its_permissions(tmp_path: Path) -> None:
-    """A settings file with a password in it must not become readable for all."""
-    path = tmp_path / "settings.toml"
-    path.write_text("old")
-    path.chmod(0o640)
-    replace_file(path, "new")
-    assert (path.read_text(), path.stat().st_mode & 0o777) == ("new", 0o640)
-    assert [one.name for one in tmp_path.iterdir()] == ["settings.toml"]
-
-
-def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path: Path) -> None:
-    path = tmp_path / "settings.toml"
-    path.write_text("old")
-    with pytest.raises(UnicodeEncodeError):
-        replace_file(path, "\ud800")
-    assert path.read_text() == "old"
-    assert [one.name for one in tmp_path.iterdir()] == ["settings.toml"]

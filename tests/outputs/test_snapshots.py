@@ -10,7 +10,7 @@ import pytest
 
 from edge_runtime.errors import OutputError
 from edge_runtime.outputs import OUTPUTS, snapshots
-from edge_runtime.outputs.snapshots import SnapshotOutput, encode, write_whole
+from edge_runtime.outputs.snapshots import SnapshotOutput, encode
 
 
 def write(output, result):
@@ -116,15 +116,6 @@ def test_a_full_disk_is_said_of_the_folder_at_the_start(tmp_path, monkeypatch):
     monkeypatch.setattr(snapshots, "check_room", lambda *paths: told.append(paths))
     SnapshotOutput(tmp_path).open()
     assert told == [(tmp_path, tmp_path)]
-
-
-def test_a_write_that_fails_leaves_nothing_behind(tmp_path):
-    """Half a picture is damage that looks like a picture."""
-    target = tmp_path / "a.jpg"
-    target.mkdir()
-    with pytest.raises(OutputError, match=r"a\.jpg: cannot be written"):
-        write_whole(target, b"data")
-    assert names(tmp_path) == ["a.jpg"]
 
 
 def test_a_picture_too_large_for_jpeg_is_said():

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from edge_runtime.errors import OptimizeError, OutputError
 from edge_runtime.inference.engine import quiet_stderr
 from edge_runtime.optimize import archive, modelfile
+from edge_runtime.wholefile import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ def export(
     difference = _difference(data, _as_input(sample, input_layout), expected, tolerance)
     if sidecar is not None:
         data = archive.join(data, archive.with_files(b"", {SIDECAR_NAME: sidecar}), str(path))
-    modelfile.write_whole(path, data)
+    write_whole(path, data)
     log.info("export path=%s bytes=%d max_difference=%.2g", path, path.stat().st_size, difference)
     return path
 

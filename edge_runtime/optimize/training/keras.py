@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from edge_runtime.errors import OptimizeError, OutputError
 from edge_runtime.optimize import modelfile
 from edge_runtime.optimize.training.keras_fold import fold_batch_norms, plain_copy, refuse_batch_norms
+from edge_runtime.wholefile import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -189,7 +190,7 @@ def convert(
     data = bytes(_taken("convert", converter.convert))
     _check_input(data, path, kind)
     modelfile.refuse_unless_it_runs(data, path)
-    modelfile.write_whole(path, data)
+    write_whole(path, data)
     log.info("convert path=%s kind=%s bytes=%d", path, kind, len(data))
     return path
 
