@@ -254,13 +254,12 @@ def test_two_runs_with_one_log_do_not_tear_it(
     start: Callable[..., subprocess.Popen[str]],
     edge: Edge,
     model: Path,
-    long_video: Path,
     pictures: Path,
     tmp_path: Path,
 ) -> None:
     """The same command in two terminals: the second must not empty the file under the first."""
     log = ("--log", "same.jsonl", "--overwrite")
-    first = start("--model", model, "--source", long_video, *log)
+    first = start("--model", model, "--source", "scene", *log)
     assert first.stderr is not None
     while "run started" not in first.stderr.readline():
         assert first.poll() is None
