@@ -6,6 +6,7 @@ import argparse
 import json
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -37,17 +38,28 @@ fill = {FILL[0]:g}
 """
 
 _QAT = Qat(methods=("raw", "forward"))
-FINETUNED: dict[str, tuple[Technique, ...]] = {
-    "qat": (_QAT,),
-    "trained_prune": (Prune(0.5),),
-    "trained_cluster": (Cluster(32),),
-    "pqat": (Prune(0.5), _QAT),
-    "cqat": (Cluster(32), _QAT),
-    "pcqat": (Prune(0.5), Cluster(32), _QAT),
+
+
+class Finetuning(NamedTuple):
+    """Techniques and how long and how fast the trained network goes on with them."""
+
+    techniques: tuple[Technique, ...]
+    epochs: int = 2
+    learning_rate: float = 5e-4
+
+
+FINETUNED = {
+    # Rounding changes little, and a network that learns fast would lose what it has.
+    "qat": Finetuning((_QAT,), epochs=1, learning_rate=1e-4),
+    "trained_prune": Finetuning((Prune(0.5),)),
+    "trained_cluster": Finetuning((Cluster(32),)),
+    "pqat": Finetuning((Prune(0.5), _QAT)),
+    "cqat": Finetuning((Cluster(32), _QAT)),
+    "pcqat": Finetuning((Prune(0.5), Cluster(32), _QAT)),
 }
 """Variants that training makes, by name; those with `Qat` end as int8 files."""
 
-FINETUNE_PICTURES, FINETUNE_EPOCHS, FINETUNE_RATE = 9_600, 2, 5e-4
+FINETUNE_PICTURES = 9_600
 QAT_SEEDS = (0, 1, 2)
 
 
@@ -114,17 +126,18 @@ def finetuned(args: argparse.Namespace, name: str, *, seed: int, target: Path) -
     pictures = training_pictures(args.scenes, args.output, processes=2)
     some = Pictures(*(column[:FINETUNE_PICTURES] for column in pictures))
     rng = np.random.default_rng(seed)
+    how = FINETUNED[name]
     module = finetune(
         trained_network(args.output).to(memory_format=torch.channels_last),
         lambda: batches(some, BATCH, rng),
         _loss,
-        techniques=FINETUNED[name],
-        epochs=FINETUNE_EPOCHS,
-        learning_rate=FINETUNE_RATE,
+        techniques=how.techniques,
+        epochs=how.epochs,
+        learning_rate=how.learning_rate,
         seed=seed,
         steps=len(some.images) // BATCH,
     )
-    if not any(isinstance(one, Qat) for one in FINETUNED[name]):
+    if not any(isinstance(one, Qat) for one in how.techniques):
         export_network(module, target)
         return
     parent = args.output / f"{target.stem}.float.tflite"

@@ -65,7 +65,11 @@ def _cells(comparison: Comparison, row: Row, weights: float) -> list[str]:
 
 
 def _kept_and_lost(found: float | None, before: float | None) -> tuple[str, str]:
-    return ("-", "-") if found is None or before is None else (f"{found:.3f}", f"{before - found:.3f}")
+    return (
+        ("-", "-")
+        if found is None or before is None
+        else (f"{found:.3f}", f"{before - found:.3f}".replace("-0.000", "0.000"))
+    )
 
 
 def put_table(card: Path, table: str) -> None:
