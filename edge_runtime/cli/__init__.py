@@ -44,6 +44,7 @@ REMEDIES = {
     "pycocotools": "install 'edge-runtime[evaluate]'",
     "ai_edge_quantizer": "install 'edge-runtime[optimize]'",
     "flatbuffers": "install 'edge-runtime[optimize]'",
+    "onnxruntime": "install 'edge-runtime[onnx]'",
     "torch": "install 'edge-runtime[train]'",
     "litert_torch": "install 'edge-runtime[train]'",
     "tensorflow": "install 'edge-runtime[tfmot]'",

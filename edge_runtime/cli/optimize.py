@@ -6,9 +6,10 @@ import argparse
 import json
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_runtime.cli.settings import checked
@@ -17,6 +18,8 @@ from edge_runtime.config import number, path, text, whole
 from edge_runtime.errors import ConfigError, OptimizeError
 
 if TYPE_CHECKING:
+    from edge_runtime.optimize.convert import Converted
+    from edge_runtime.optimize.recipe import Recipe
     from edge_runtime.optimize.run import Variant
 
 USAGE = "PARENT --output DIR [--technique NAME] [FLAG ...]"
@@ -27,19 +30,23 @@ Tick = Callable[[str, int, int], None]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of this command."""
     model = parser.add_argument_group("files")
-    model.add_argument("parent", metavar="PARENT", help="the float32 or float16 .tflite model")
+    model.add_argument("parent", metavar="PARENT", help="the float32 or float16 .tflite model; of an .onnx or .pt2 "
+                       "file PARENT.tflite is made first")  # fmt: skip
     model.add_argument("--output", metavar="DIR", help="folder for the variants, PARENT.TECHNIQUE.tflite")
     model.add_argument("--overwrite", action="store_true", help="replace files that exist")
     what = parser.add_argument_group("what to make")
     what.add_argument("--technique", metavar="NAME", action="append",
                       help="float16, dynamic, int8, int16x8, mixed, prune, cluster, edgetpu, or all (the default); "
-                           "steps joined by commas make one variant, as in prune,int8; may be repeated")  # fmt: skip
+                           "steps joined by commas make one variant, as in prune,int8; may be repeated; float only "
+                           "converts an .onnx or .pt2 file")  # fmt: skip
     what.add_argument("--recipe", metavar="FILE", help="TOML file with the steps of one variant")
     what.add_argument("--io", metavar="TYPE", help="input and outputs of int8 and mixed: int8, uint8 or float")
     what.add_argument("--sparsity", metavar="SHARE", help="of the weights that prune makes zero (default 0.5)")
     what.add_argument("--pattern", metavar="2:4", help="prune two of every four weights instead")
     what.add_argument("--clusters", metavar="N", help="different weights that cluster leaves a layer (default 32)")
     what.add_argument("--layers", metavar="REGEX", help="layers that prune and cluster change")
+    what.add_argument("--input-shape", metavar="N,N,N,N",
+                      help="of an .onnx or .pt2 file that leaves it open: 1,3,416,416")  # fmt: skip
     data = parser.add_argument_group("calibration")
     data.add_argument(
         "--calibration", metavar="DIR", help="pictures as the camera will see them, or scene for drawn ones"
@@ -61,8 +68,9 @@ def execute(args: argparse.Namespace) -> int:
         raise ConfigError("--recipe and --technique: exclude one another; leave one out")
     parent, output = checked("PARENT", path, args.parent), checked("--output", path, args.output)
     recipe = None if args.recipe is None else checked("--recipe", path, args.recipe)
+    words = [word.strip() for word in args.technique or ["all"]]
     asked = {
-        "technique": args.technique or ["all"],
+        "technique": [word for word in words if word != "float"],
         "recipe": recipe,
         "options": _options(args),
         "calibration": None if args.calibration is None else checked("--calibration", path, args.calibration),
@@ -71,20 +79,69 @@ def execute(args: argparse.Namespace) -> int:
         "input_range": None if args.input_range is None else checked("--input-range", _span, args.input_range),
         "overwrite": args.overwrite,
     }
+    shape = None if args.input_shape is None else checked("--input-shape", _shape, args.input_shape)
     from edge_runtime.optimize.recipe import choose_recipes
 
-    choose_recipes(asked["technique"], recipe, asked["options"])  # what is wrong is said before the packages load
+    # What is wrong is said before the packages load.
+    recipes = choose_recipes(asked["technique"], recipe, asked["options"]) if asked["technique"] or recipe else ()
     from edge_runtime.optimize.run import optimize
 
     failures: dict[str, str] = {}
+    made: list[Variant] = []
     with _interruptible(), _progress(quiet=args.quiet) as tick:
-        made = optimize(
-            parent, output=output, tick=tick, on_failure=lambda name, exc: failures.update({name: str(exc)}), **asked
-        )
-    show(json.dumps(_record(made, failures), indent=2) if args.json else _report(made, failures))
+        converted = _convert(Path(parent), Path(output), recipes, asked, shape, is_asked="float" in words)
+        if recipes:
+            parent = converted.path if converted else parent
+            made = optimize(
+                parent,
+                output=output,
+                tick=tick,
+                on_failure=lambda name, exc: failures.update({name: str(exc)}),
+                **asked,
+            )
+    show(json.dumps(_record(converted, made, failures), indent=2) if args.json else _report(converted, made, failures))
     if failures:
         raise OptimizeError(f"{parent}: {', '.join(failures)} could not be made; {next(iter(failures.values()))}")
     return 0
+
+
+def _convert(
+    parent: Path,
+    output: Path,
+    recipes: Sequence[Recipe],
+    asked: dict[str, Any],
+    shape: tuple[int, ...] | None,
+    *,
+    is_asked: bool,
+) -> Converted | None:
+    """Return the float model made of one of another framework; None where the parent needs no conversion.
+
+    What would stop the variants is said before, lest it is done in vain.
+    """
+    from edge_runtime.optimize.calibration import load_pictures
+    from edge_runtime.optimize.convert import SUFFIXES, convert, is_foreign
+    from edge_runtime.optimize.run import check_calibration, check_targets
+
+    if not is_foreign(parent):
+        for flag, is_given in (("--technique float", is_asked), ("--input-shape", shape is not None)):
+            if is_given:
+                raise ConfigError(f"{flag}: is for {' and '.join(SUFFIXES)} files; {parent} needs no conversion")
+        return None
+    folder, overwrite = asked["calibration"], asked["overwrite"]
+    check_calibration(recipes, folder)
+    check_targets(parent, recipes, output, overwrite=overwrite)
+    pictures = () if folder is None else load_pictures(folder, size_wh=(320, 320), count=10, seed=asked["seed"]).check
+    return convert(parent, output, input_shape=shape, pictures=pictures, overwrite=overwrite)
+
+
+def _shape(value: str) -> tuple[int, ...]:
+    try:
+        sides = tuple(int(side) for side in value.split(","))
+    except ValueError:
+        sides = ()
+    if len(sides) != 4 or not all(0 < side <= 1 << 14 for side in sides):
+        raise ValueError("four whole numbers, as in 1,3,416,416")
+    return sides
 
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
@@ -138,21 +195,24 @@ def _progress(*, quiet: bool) -> Iterator[Tick]:
         yield lambda what, done, total: progress.update(task, description=what, completed=done, total=total)
 
 
-def _record(made: list[Variant], failures: dict[str, str]) -> dict[str, Any]:
+def _record(converted: Converted | None, made: list[Variant], failures: dict[str, str]) -> dict[str, Any]:
     variants = []
     for variant in made:
         row = asdict(variant)
         row["path"], row["parent"] = str(variant.path), str(variant.parent)
         variants.append(row)
-    return {"schema": 1, "variants": variants, "failed": failures}
+    record = {"schema": 1, "variants": variants, "failed": failures}
+    if converted:
+        record["converted"] = {**asdict(converted), "path": str(converted.path), "source": str(converted.source)}
+    return record
 
 
-def _report(made: list[Variant], failures: dict[str, str]) -> str:
+def _report(converted: Converted | None, made: list[Variant], failures: dict[str, str]) -> str:
     """Return a line for each variant, then what is to be known about them."""
-    lines = []
+    lines = [converted.explain()] if converted else []
     if made:
         name = max(9, *(len(variant.technique) for variant in made))
-        lines = [
+        lines += [
             f"{'technique':<{name}} {'bytes':>10} {'size':>6} {'weights':>8} {'zstd':>10} {'error':>8} {'found':>9}"
         ]
         lines += [_row(variant, name) for variant in made]

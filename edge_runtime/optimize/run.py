@@ -131,15 +131,20 @@ def _make_all(
 
 
 def _pictures(recipes: Sequence[Recipe], feed: Feed, calibration: str | Path | None, count: int, seed: int) -> Pictures:
-    if calibration is not None:
-        return load_pictures(calibration, size_wh=feed.format.size_wh, count=count, seed=seed)
+    check_calibration(recipes, calibration)
+    if calibration is None:
+        return scenes(feed.format.size_wh)
+    return load_pictures(calibration, size_wh=feed.format.size_wh, count=count, seed=seed)
+
+
+def check_calibration(recipes: Sequence[Recipe], calibration: str | Path | None) -> None:
+    """Raise ConfigError where a recipe needs pictures and none are given."""
     needing = [recipe.name for recipe in recipes if recipe.needs_pictures]
-    if needing:
+    if needing and calibration is None:
         raise ConfigError(
             f"calibration: {', '.join(needing)} need pictures to take ranges from; give --calibration FOLDER with 50 "
             "to 200 of them as the camera will see them, or --calibration scene for drawn ones"
         )
-    return scenes(feed.format.size_wh)
 
 
 def check_targets(parent: Path, recipes: Sequence[Recipe], folder: Path, *, overwrite: bool) -> dict[str, Path]:
