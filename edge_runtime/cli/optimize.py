@@ -62,6 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Print what was made. One variant that cannot be made stops no other, but the command then ends with an error."""
+    import ai_edge_quantizer  # noqa: F401  (before what a smaller extra has: one advice, and the whole of it)
+
     if args.output is None:
         raise ConfigError("--output: is missing; give the folder the variants go to")
     if args.recipe is not None and args.technique is not None:

@@ -172,12 +172,18 @@ def choose(layers: Sequence[Layer], pattern: str | None, *, include_depthwise: b
     found = [layer for layer in layers if wanted.search(layer.name) or wanted.fullmatch(layer.operator)]
     kept = tuple(layer for layer in found if layer != first and (include_depthwise or layer.operator != DEPTHWISE))
     if not kept:
-        known = ", ".join(f"{layer.name} ({layer.operator})" for layer in layers[:4]) or "none"
+        known = ", ".join(f"{short_name(layer.name)} ({layer.operator})" for layer in layers[:4]) or "none"
         asked = f"layers {pattern!r} match nothing" if pattern else "no layer is left"
         raise OptimizeError(
             f"{asked}; depthwise and, unless named, the first convolution are left alone; found {known}"
         )
     return kept
+
+
+def short_name(name: str) -> str:
+    """Return the last parts of a layer's name, for messages: exporters write the path of every module into it."""
+    parts = [part.rpartition(".")[2] for part in name.partition(";")[0].split("/")]
+    return "/".join(parts[-3:])
 
 
 def refuse_many_graphs(model: EditableModel) -> None:

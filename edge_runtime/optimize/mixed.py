@@ -28,7 +28,8 @@ class Group:
     error: float = 0.0  # of the outputs when only this group is quantised
 
     def __str__(self) -> str:
-        return self.names[0] if len(self.names) == 1 else f"{self.names[0]} to {self.names[-1]}"
+        first, last = layers.short_name(self.names[0]), layers.short_name(self.names[-1])
+        return first if len(self.names) == 1 else f"{first} to {last}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,15 @@ import pytest
 pytest.importorskip("ai_edge_litert", reason="the toolchain needs ai-edge-litert")
 
 from edge_runtime.errors import ConfigError, ModelError, OptimizeError
-from edge_runtime.optimize.layers import choose, constant, layers_of, refuse_unless_float32, set_constant, weights_of
+from edge_runtime.optimize.layers import (
+    choose,
+    constant,
+    layers_of,
+    refuse_unless_float32,
+    set_constant,
+    short_name,
+    weights_of,
+)
 from edge_runtime.optimize.modelfile import load
 from tests.factory.models import write_ssd
 from tests.optimize.graphs import LAYERS, edit, net_weights, use_old_codes, write_net
@@ -118,3 +126,10 @@ def test_real_quantised_models_are_refused(shared, file):
     """TF1 uint8, dynamic range with float activations, and int8 in parts."""
     with pytest.raises(ModelError, match="is quantised already"):
         refuse_unless_float32(load(shared / "models" / file))
+
+
+def test_a_long_name_is_told_by_its_end() -> None:
+    """Exporters write the path of every module into it; a message of a thousand characters tells nothing."""
+    name = "a.Wrapper/train.net.Net_wrapped/torch.nn.Sequential_stem/train.net.Block_0/torch.nn.Conv2d_1;;a.Wrapper/x;1"
+    assert short_name(name) == "Sequential_stem/Block_0/Conv2d_1"
+    assert short_name("conv1") == "conv1"
