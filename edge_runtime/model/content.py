@@ -16,6 +16,12 @@ _MAGIC = (
     (b"%PDF", "a PDF; give a .tflite file"),
 )
 
+_AFTER_IR_VERSION = (0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42)
+"""Tags that may follow in an ONNX file, which begins with its version: producer, domain, graph and so on.
+
+Source: onnx.proto, message ModelProto.
+"""
+
 
 def describe_content(head: bytes) -> str:
     """Return what these first bytes look like, and what to do about it: ``a JPEG picture; give ...``."""
@@ -26,7 +32,7 @@ def describe_content(head: bytes) -> str:
         return "a web page, so the download went wrong; download the file itself, not the page about it"
     if head[4:7] == b"TFL":
         return f"a TFLite file of the unknown version {ascii(head[4:8])[1:]}; convert it again with a current converter"
-    if len(head) > 3 and head[0] == 0x08 and 3 <= head[1] < 32 and head[2] in (0x12, 0x3A):
+    if len(head) > 3 and head[0] == 0x08 and 3 <= head[1] < 32 and head[2] in _AFTER_IR_VERSION:
         return "an ONNX model; convert it to .tflite"
     if not head.strip(b"\0"):
         return "nothing but zero bytes, so copying it was interrupted; copy it again"

@@ -19,6 +19,7 @@ from edge_runtime.model.content import describe_content
         (b"\x89HDF\r\n", "Keras"),
         (b"\x1f\x8b\x08", "gzip"),
         (b"\x08\x07\x12\x07pytorch", "ONNX"),
+        (b"\x08\x07\x22\x00\x3a\xa0\xb2\xdf\x01", "ONNX"),
         (b"\x20\0\0\0TFL9\0\0", "unknown version 'TFL9'"),
         (b"\0" * 256, "nothing but zero bytes"),
         ("Größe".encode(), "text file"),
