@@ -90,7 +90,8 @@ def relative_error(found: Sequence[NDArray[Any]], wanted: Sequence[NDArray[Any]]
     worst = 0.0
     for one, other in zip(found, wanted, strict=True):
         of_wanted = float(np.sqrt(np.mean(np.square(np.nan_to_num(other, posinf=0, neginf=0), dtype=np.float64))))
-        difference = np.nan_to_num(one - other, posinf=0, neginf=0)
+        with np.errstate(invalid="ignore", over="ignore"):  # infinity less infinity is no number, and counts as none
+            difference = np.nan_to_num(one - other, posinf=0, neginf=0)
         of_difference = float(np.sqrt(np.mean(np.square(difference, dtype=np.float64))))
         if of_difference:
             worst = max(worst, of_difference / of_wanted if of_wanted else 1.0)

@@ -89,7 +89,7 @@ def test_the_last_one_that_fails_ends_the_run(make_result):
 @pytest.mark.parametrize(("is_looking", "level"), [(True, "INFO"), (False, "WARNING")])
 def test_results_that_a_slow_output_had_no_time_for_are_said(make_result, caplog, is_looking, level):
     """A picture passed over is how a live video should be; a line missing in a log is not."""
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger="edge_runtime")
     count = 300  # more than any queue holds
     delivery = deliver([Kept("slow", needs_drawing=is_looking)], map(make_result, range(count)), is_live=True)
     (end,) = delivery.ends(count)

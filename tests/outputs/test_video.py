@@ -359,7 +359,7 @@ def test_a_video_whose_writing_broke_off_does_not_get_its_name(tmp_path, feed):
 
 def test_a_second_size_is_said_once(tmp_path, feed, caplog):
     """A folder of pictures: the first one sets the size of the video, by chance of its name."""
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger="edge_runtime")
     output = VideoOutput(tmp_path / "a.mp4", 25.0)
     output.open()
     feed(output, [50, 60])
@@ -372,7 +372,7 @@ def test_a_second_size_is_said_once(tmp_path, feed, caplog):
 
 def test_a_frame_smaller_than_the_smallest_video_is_no_second_size(tmp_path, feed, caplog):
     """It is the first one, only put on a larger ground."""
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger="edge_runtime")
     output = VideoOutput(tmp_path / "a.mp4", 25.0)
     output.open()
     feed(output, [50, 60], size_wh=(8, 8))
