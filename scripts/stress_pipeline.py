@@ -74,8 +74,7 @@ class Part:
     def work(self, error: Exception) -> None:
         fault = self.faults.get(self.calls)
         self.calls += 1
-        if self.slow_s:
-            time.sleep(self.slow_s)
+        self.release.wait(self.slow_s)
         if fault == "stall":
             self.release.wait(0.05)
         if fault == "hang":

@@ -58,8 +58,8 @@ class Delivery:
 
     @property
     def has_window(self) -> bool:
-        """True when the calling thread has a window to feed with `show`."""
-        return self._window is not None
+        """True while the calling thread has a window to feed with `show`."""
+        return self._window is not None and not self._window.is_finished
 
     def open(self) -> None:
         """Open every output, or none: those already open are closed when a later one cannot be."""
@@ -98,8 +98,7 @@ class Delivery:
     def show(self, timeout_s: float) -> bool:
         """Feed the window for a moment, in the thread that opened it; return False when the user has closed it."""
         assert self._window is not None
-        if not self._window.step(timeout_s):
-            time.sleep(timeout_s)  # it has shown everything, others still write
+        self._window.step(timeout_s)
         return not getattr(self._window.output, "is_closed", False)
 
     def close_window(self) -> None:

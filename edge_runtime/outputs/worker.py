@@ -68,7 +68,12 @@ class OutputWorker:
         entry = self._queue.get(timeout_s)
         if entry is not None and not self.has_failed:
             self._guarded(lambda: self._write(*entry))
-        return not self._queue.is_finished
+        return not self.is_finished
+
+    @property
+    def is_finished(self) -> bool:
+        """True when everything has been written and nothing will come any more."""
+        return self._queue.is_finished
 
     def finish(self) -> None:
         """Take nothing more; what is queued is still written."""

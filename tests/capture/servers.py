@@ -7,6 +7,7 @@ import re
 import socket
 import struct
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -26,7 +27,7 @@ def jpeg(number: int) -> bytes:
     return cv2.imencode(".jpg", picture(number), [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
 
 
-class CameraServer:
+class CameraServer(ABC):
     """A camera at 127.0.0.1 that answers every connection in a thread of its own.
 
     `stall` keeps connections open and sends nothing more; `kill` ends all of them and stops listening, `listen`
@@ -87,8 +88,9 @@ class CameraServer:
         with suppress(OSError), connection:  # the client has gone, or kill has closed it
             self.answer(connection)
 
+    @abstractmethod
     def answer(self, connection: socket.socket) -> None:
-        raise NotImplementedError
+        """Serve one client until it has gone or `kill` has closed the connection."""
 
     def is_allowed(self, request: str) -> bool:
         if self.login is None:
