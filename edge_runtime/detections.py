@@ -23,6 +23,7 @@ class Detections:
     scores: NDArray[np.float32]  # (n,), 0 to 1, best first
     class_ids: NDArray[np.int32]  # (n,), index into the labels
     track_ids: NDArray[np.int64] | None = None  # (n,), the same number for the same thing over time
+    keypoints: NDArray[np.float32] | None = None  # (n, k, 2), x and y, pixels of the frame; may leave it
 
     def __post_init__(self) -> None:
         rows = len(self.scores)
@@ -32,6 +33,9 @@ class Detections:
             raise ValueError(f"class_ids: expected shape ({rows},), got {self.class_ids.shape}")
         if self.track_ids is not None and self.track_ids.shape != (rows,):
             raise ValueError(f"track_ids: expected shape ({rows},), got {self.track_ids.shape}")
+        points = self.keypoints
+        if points is not None and (points.ndim != 3 or points.shape[0] != rows or points.shape[2] != 2):
+            raise ValueError(f"keypoints: expected shape ({rows}, k, 2), got {points.shape}")
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -39,7 +43,8 @@ class Detections:
     def __getitem__(self, rows: NDArray[Any] | slice) -> Detections:
         """Return the chosen rows: a boolean mask, an array of indices, or a slice."""
         tracks = None if self.track_ids is None else self.track_ids[rows]
-        return Detections(self.boxes[rows], self.scores[rows], self.class_ids[rows], tracks)
+        points = None if self.keypoints is None else self.keypoints[rows]
+        return Detections(self.boxes[rows], self.scores[rows], self.class_ids[rows], tracks, points)
 
     @classmethod
     def empty(cls) -> Detections:
@@ -47,11 +52,18 @@ class Detections:
         return cls(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int32))
 
     def to_supervision(self) -> Any:
-        """Return the same as ``supervision.Detections``; needs the package ``supervision``."""
+        """Return the same as ``supervision.Detections``; needs the package ``supervision``.
+
+        Key points, which that class has no column for, are in its ``data["keypoints"]``.
+        """
         import supervision
 
         return supervision.Detections(
-            xyxy=self.boxes, confidence=self.scores, class_id=self.class_ids, tracker_id=self.track_ids
+            xyxy=self.boxes,
+            confidence=self.scores,
+            class_id=self.class_ids,
+            tracker_id=self.track_ids,
+            data={} if self.keypoints is None else {"keypoints": self.keypoints},
         )
 
     @classmethod
@@ -66,10 +78,12 @@ class Detections:
         if not len(found):
             return cls.empty()
         tracks = None if found.tracker_id is None else np.asarray(found.tracker_id, np.int64)
+        points = getattr(found, "data", {}).get("keypoints")
         columns = cls(
             np.asarray(found.xyxy, np.float32),
             np.asarray(found.confidence, np.float32),
             np.asarray(found.class_id, np.int32),
             tracks,
+            None if points is None else np.asarray(points, np.float32),
         )
         return columns[np.argsort(-columns.scores, kind="stable")]

@@ -61,6 +61,8 @@ def draw(
     class_ids: NDArray[np.int32],
     *,
     overlay: str | None,
+    keypoints: NDArray[np.float32] | None = None,
+    is_whole_frame: bool = False,
 ) -> NDArray[np.uint8]:
     """Return (H, W, 3) BGR a copy of the image with boxes, labels and the overlay line.
 
@@ -74,15 +76,19 @@ def draw(
         scores: (n,) 0 to 1.
         class_ids: (n,) each class keeps its colour.
         overlay: a line for the top left corner; None for none.
+        keypoints: (n, k, 2) x and y, pixels of the image, drawn as dots; None for none.
+        is_whole_frame: the labels are of the whole image: they stand below each other in the top left corner, and
+            no boxes are drawn.
     """
     canvas = image.copy()
     height, width = canvas.shape[:2]
     style = style_of(width, height)
     corners = inside(boxes, width, height)
     colors = [color_of(class_id) for class_id in class_ids.tolist()]
-    # The best comes last, on top of the others. Axis-parallel lines gain nothing from anti-aliasing.
-    for (x1, y1, x2, y2), color in zip(reversed(corners), reversed(colors), strict=True):
-        cv2.rectangle(canvas, (x1, y1), (x2, y2), color, style.line_px)
+    if not is_whole_frame:
+        _draw_boxes(canvas, corners, colors, style)
+    if keypoints is not None:
+        _draw_points(canvas, keypoints, colors, style)
     room = Room(width, height, style.tag_height_px)
     if overlay:
         _draw_overlay(canvas, overlay, style, room)
@@ -91,7 +97,8 @@ def draw(
     ):
         text = tag_text(label, score, class_id, width, style)
         tag_w, tag_h = style.text_width_px(text) + 2 * style.pad_px, style.tag_height_px
-        corner = room.take((tag_w, tag_h), candidates((tag_w, tag_h), box, style.line_px)) if text else None
+        wanted = column(tag_h, height) if is_whole_frame else candidates((tag_w, tag_h), box, style.line_px)
+        corner = room.take((tag_w, tag_h), wanted) if text else None
         if corner is not None:
             cv2.rectangle(canvas, corner, (corner[0] + tag_w - 1, corner[1] + tag_h - 1), color, cv2.FILLED)
             _put_text(canvas, text, corner, text_color_on(color), style)
@@ -188,6 +195,11 @@ def candidates(tag_wh: tuple[int, int], box: tuple[int, int, int, int], line_px:
     )  # fmt: skip
 
 
+def column(tag_height_px: int, height: int) -> tuple[Corner, ...]:
+    """Return the places for labels below each other at the left edge, from the top down."""
+    return tuple((0, y) for y in range(0, height - tag_height_px + 1, tag_height_px))
+
+
 class Room:
     """Where a frame has room for labels, on a coarse grid: looking costs the same however many there are."""
 
@@ -214,6 +226,25 @@ class Room:
         cell_px, middle_px = self._cell_px, self._cell_px // 2
         first = (start_px - middle_px + cell_px - 1) // cell_px
         return slice(first, max(first, (start_px + length_px - 1 - middle_px) // cell_px + 1))
+
+
+def _draw_boxes(
+    canvas: NDArray[np.uint8], corners: Sequence[tuple[int, int, int, int]], colors: Sequence[Color], style: Style
+) -> None:
+    # The best comes last, on top of the others. Axis-parallel lines gain nothing from anti-aliasing.
+    for (x1, y1, x2, y2), color in zip(reversed(corners), reversed(colors), strict=True):
+        cv2.rectangle(canvas, (x1, y1), (x2, y2), color, style.line_px)
+
+
+def _draw_points(
+    canvas: NDArray[np.uint8], keypoints: NDArray[np.float32], colors: Sequence[Color], style: Style
+) -> None:
+    """Draw a dot at each point inside the image."""
+    height, width = canvas.shape[:2]
+    for points, color in zip(keypoints.tolist(), colors, strict=True):
+        for x, y in points:
+            if 0 <= x < width and 0 <= y < height:
+                cv2.circle(canvas, (int(x), int(y)), style.line_px, color, cv2.FILLED)
 
 
 def _draw_overlay(canvas: NDArray[np.uint8], overlay: str, style: Style, room: Room) -> None:

@@ -253,3 +253,30 @@ def test_real_pictures_in_all_sizes_keep_what_is_outside_boxes_and_labels(shared
         outside[int(box[1]) - margin : int(box[3]) + margin, int(box[0]) - margin : int(box[2]) + margin] = False
         assert not outside.any()
         assert differs[int(box[1]) : int(box[3])].any()
+
+
+def test_labels_of_the_whole_frame_stand_in_the_corner_and_have_no_box():
+    """A frame round the picture says nothing, and hides its edge."""
+    image = grey(640, 480)
+    arguments = (np.array([[0, 0, 640, 480]] * 2, np.float32), ("cat", "dog"), np.array([0.6, 0.3], np.float32))
+    annotated = draw(image, *arguments, np.array([0, 7], np.int32), overlay="9.9 FPS", is_whole_frame=True)
+    height = style_of(640, 480).tag_height_px
+    assert not changed(annotated)[:, 400:].any()
+    assert not changed(annotated)[3 * height :].any()
+    assert tuple(annotated[height + 1, 1]) == color_of(0)  # below the overlay, the best first
+    assert tuple(annotated[2 * height + 1, 1]) == color_of(7)
+
+
+def test_key_points_are_small_dots_and_those_outside_are_left_out():
+    """Eyes must stay visible under them."""
+    points = np.array([[[100, 50], [300, 200], [-5, 20], [np.nan, 3], [1e12, 3]]], np.float32)
+    arguments = (np.array([[90, 40, 310, 210]], np.float32), ("",), np.array([0.6], np.float32), np.zeros(1, np.int32))
+    plain = draw(grey(640, 480), *arguments, overlay=None)
+    dotted = draw(grey(640, 480), *arguments, overlay=None, keypoints=points)
+    rows, columns = np.nonzero((plain != dotted).any(axis=2))
+    assert tuple(dotted[50, 100]) == color_of(0)
+    assert {(x > 200, y > 120) for x, y in zip(columns.tolist(), rows.tolist(), strict=True)} == {
+        (False, False),
+        (True, True),
+    }
+    assert len(rows) < 100

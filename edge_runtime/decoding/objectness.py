@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.decoding import OutputSpec
-from edge_runtime.decoding.quantized import at_least, real
+from edge_runtime.decoding.quantized import at_least, real, within_one
 from edge_runtime.vision.nms import MAX_CANDIDATES, best_first
 
 _FIRST_CLASS = 5
@@ -31,12 +31,8 @@ def best_objects(
     best_class = stored[rows, _FIRST_CLASS:].max(axis=1)
     passing = at_least(best_class, spec, threshold)
     rows = rows[passing]
-    scores = _within_one(real(stored[rows, 4], spec)) * _within_one(real(best_class[passing], spec))
+    scores = within_one(real(stored[rows, 4], spec)) * within_one(real(best_class[passing], spec))
     reached = np.flatnonzero(scores >= threshold)
     best = reached[best_first(scores[reached], MAX_CANDIDATES)]
     rows = rows[best]
     return rows, scores[best], stored[rows, _FIRST_CLASS:].argmax(axis=1).astype(np.int32)
-
-
-def _within_one(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.clip(values, np.float32(0), np.float32(1))

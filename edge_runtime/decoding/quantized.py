@@ -13,6 +13,8 @@ from edge_runtime.decoding import OutputSpec
 from edge_runtime.errors import ModelError
 from edge_runtime.vision.nms import MAX_CANDIDATES, best_first
 
+LARGEST_LOGIT = 100.0
+
 
 def at_least(stored: NDArray[Any], spec: OutputSpec, threshold: float) -> NDArray[np.bool_]:
     """Return where the real value is at least the threshold, compared as stored: nothing is dequantised.
@@ -33,6 +35,24 @@ def real(stored: NDArray[Any], spec: OutputSpec) -> NDArray[np.float32]:
     steps = stored.astype(np.float32) - np.float32(spec.quantization.zero_point)
     values: NDArray[np.float32] = steps * np.float32(spec.quantization.scale)
     return values
+
+
+def logit(score: float) -> float:
+    """Return the logit of a score; of 0 and 1 those at which models cut theirs off, not infinity."""
+    if not 0 < score < 1:
+        return math.copysign(LARGEST_LOGIT, score - 0.5)
+    return math.log(score / (1 - score))
+
+
+def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the scores of logits, 0 to 1."""
+    scores = 1 / (1 + np.exp(-np.clip(logits, -LARGEST_LOGIT, LARGEST_LOGIT).astype(np.float64)))
+    return scores.astype(np.float32)
+
+
+def within_one(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return scores with what a rounded or damaged model gives beyond 0 to 1 cut off."""
+    return np.clip(scores, np.float32(0), np.float32(1))
 
 
 def best_rows(stored: NDArray[Any], spec: OutputSpec, threshold: float) -> tuple[NDArray[np.intp], NDArray[np.float32]]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.decoding import Candidates, OutputSpec
-from edge_runtime.decoding.quantized import at_least, real
+from edge_runtime.decoding import Candidates, Decoder, Heads
+from edge_runtime.decoding.quantized import best_rows, real
 from edge_runtime.errors import ModelError
-from edge_runtime.vision.nms import MAX_CANDIDATES, best_first
+from edge_runtime.vision.anchors import make_anchors
 
 SCALES_YXHW = (10.0, 10.0, 5.0, 5.0)
 """Divisors of the encodings. Source: TensorFlow Object Detection API, faster_rcnn_box_coder in the SSD pipelines."""
@@ -48,21 +49,19 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def with_anchors(anchors: NDArray[np.float32], scales_yxhw: Sequence[float] = SCALES_YXHW) -> Callable[..., Candidates]:
+def for_recipe(recipe: str, model_wh: tuple[int, int]) -> Decoder:
+    """Return the decoder for the anchors that a published recipe makes for an input of this size; see `decode`."""
+    return with_anchors(make_anchors(recipe, model_wh))
+
+
+def with_anchors(anchors: NDArray[np.float32], scales_yxhw: Sequence[float] = SCALES_YXHW) -> Decoder:
     """Return the decoder for these anchors; see `decode`."""
-
-    def decoder(*args: Any, **kwargs: Any) -> Candidates:
-        return decode(*args, **kwargs, anchors=anchors, scales_yxhw=scales_yxhw)
-
-    return decoder
+    return partial(decode, anchors=anchors, scales_yxhw=scales_yxhw)
 
 
 def decode(
-    outputs: Sequence[NDArray[Any]],
-    specs: Sequence[OutputSpec],
-    model_wh: tuple[int, int],
+    heads: Heads,
     score_threshold: float,
-    roles: Mapping[str, int],
     *,
     anchors: NDArray[np.float32],
     scales_yxhw: Sequence[float] = SCALES_YXHW,
@@ -72,36 +71,29 @@ def decode(
     One class for an anchor, as the operator TFLite_Detection_PostProcess has it: the same box is not reported as a
     cat and a dog.
 
-    Args:
-        outputs: encodings (1, N, 4) as ty, tx, th, tw, and scores (1, N, 1 + classes), column 0 the background,
-            sigmoid already applied.
-        specs: of these outputs; a threshold is applied to scores as they are stored.
-        model_wh: size of the model's input.
-        score_threshold: 0 to 1.
-        roles: "boxes" and "scores" -> index; found by shape where absent.
-        anchors: (N, 4) centre y, centre x, height, width, 0 to 1.
-        scales_yxhw: divisors of the encodings.
+    Outputs, found by shape where their roles are not known:
+        boxes: (1, N, 4), encodings ty, tx, th, tw.
+        scores: (1, N, 1 + classes), column 0 the background, sigmoid already applied.
+
+    The anchors are (N, 4) centre y, centre x, height, width, 0 to 1; the scales are the divisors of the encodings.
 
     Raises:
         ModelError: the shapes do not fit one another or the anchors.
 
     Source: Liu et al., SSD (2016), equation 2 inverted; scales of the TensorFlow Object Detection API.
     """
-    boxes_at, scores_at = _find_pair(outputs, roles)
-    encodings, stored = outputs[boxes_at][0], outputs[scores_at][0]
+    heads = replace(heads, roles=_complete_roles(heads))
+    encodings, stored = heads.array("boxes")[0], heads.array("scores")[0]
     if not len(encodings) == len(stored) == len(anchors):
         raise ModelError(
             f"ssd_anchors: {len(encodings)} boxes, {len(stored)} rows of scores and {len(anchors)} anchors differ; "
             "give the anchors file made for this model"
         )
     best_of_anchor = stored[:, 1:].max(axis=1)
-    rows = np.flatnonzero(at_least(best_of_anchor, specs[scores_at], score_threshold))
-    scores = real(best_of_anchor[rows], specs[scores_at])
-    best = best_first(scores, MAX_CANDIDATES)
-    rows = rows[best]
-    boxes_norm = decode_boxes(real(encodings[rows], specs[boxes_at]), anchors[rows], scales_yxhw)
-    boxes_model = boxes_norm * np.array([*model_wh, *model_wh], np.float32)
-    return Candidates(boxes_model, scores[best], stored[rows, 1:].argmax(axis=1).astype(np.int32))
+    rows, scores = best_rows(best_of_anchor, heads.spec("scores"), score_threshold)
+    boxes_norm = decode_boxes(real(encodings[rows], heads.spec("boxes")), anchors[rows], scales_yxhw)
+    boxes_model = boxes_norm * np.array([*heads.model_wh, *heads.model_wh], np.float32)
+    return Candidates(boxes_model, scores, stored[rows, 1:].argmax(axis=1).astype(np.int32))
 
 
 def decode_boxes(
@@ -115,9 +107,10 @@ def decode_boxes(
     return np.concatenate([top_left[:, ::-1], bottom_right[:, ::-1]], axis=1)
 
 
-def _find_pair(outputs: Sequence[NDArray[Any]], roles: Mapping[str, int]) -> tuple[int, int]:
-    if "boxes" in roles and "scores" in roles:
-        return roles["boxes"], roles["scores"]
+def _complete_roles(heads: Heads) -> Mapping[str, int]:
+    if "boxes" in heads.roles and "scores" in heads.roles:
+        return heads.roles
+    outputs = heads.outputs
     boxes = [index for index, output in enumerate(outputs) if output.ndim == 3 and output.shape[2] == 4]
     if len(outputs) != 2 or len(boxes) != 1:
         shapes = ", ".join(str(list(output.shape)) for output in outputs)
@@ -125,4 +118,4 @@ def _find_pair(outputs: Sequence[NDArray[Any]], roles: Mapping[str, int]) -> tup
             f"ssd_anchors: outputs {shapes} are not boxes [1, N, 4] and scores [1, N, 1 + classes]; "
             "name them in the sidecar: [outputs] boxes = ..., scores = ..."
         )
-    return boxes[0], 1 - boxes[0]
+    return {"boxes": boxes[0], "scores": 1 - boxes[0]}

@@ -1,14 +1,18 @@
-"""SSD with its post-processing inside the model: four small outputs, already suppressed and sorted."""
+"""SSD with its post-processing inside the model: four small outputs, already suppressed and sorted.
+
+EfficientDet-Lite ends in the same operator. CenterNet's export for TensorFlow Lite has the same outputs, from plain
+operators: its peaks need no suppression.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.decoding import Candidates, OutputSpec
+from edge_runtime.decoding import Candidates, Heads
 from edge_runtime.decoding.quantized import at_least, real
 from edge_runtime.errors import ModelError
 from edge_runtime.vision.boxes import clip, xyxy_from_yxyx
@@ -16,51 +20,42 @@ from edge_runtime.vision.boxes import clip, xyxy_from_yxyx
 ROLES = ("boxes", "classes", "scores", "count")
 
 
-def decode(
-    outputs: Sequence[NDArray[Any]],
-    specs: Sequence[OutputSpec],
-    model_wh: tuple[int, int],
-    score_threshold: float,
-    roles: Mapping[str, int],
-) -> Candidates:
+def decode(heads: Heads, score_threshold: float) -> Candidates:
     """Return the rows the model counts as valid and that reach the threshold.
 
-    Args:
-        outputs: in any order: boxes (1, N, 4) as y1, x1, y2, x2 of the input's height and width, 0 to 1;
-            classes (1, N) without background; scores (1, N); count (1,).
-        specs: of these outputs.
-        model_wh: size of the model's input; boxes are clipped to it, as some begin outside the picture.
-        score_threshold: 0 to 1.
-        roles: role -> index, as far as the file tells; the others are found by shape and values.
+    Outputs, in any order; those whose roles the file does not tell are found by shape and values:
+        boxes: (1, N, 4), y1, x1, y2, x2 of the input's height and width, 0 to 1; clipped to the input, as some begin
+            outside the picture.
+        classes: (1, N), without background.
+        scores: (1, N).
+        count: (1,).
 
     Raises:
         ModelError: the outputs are not those of this family.
 
     Source: TensorFlow Lite's TFLite_Detection_PostProcess,
-        tensorflow/lite/kernels/detection_postprocess.cc.
+        tensorflow/lite/kernels/detection_postprocess.cc; TensorFlow Object Detection API,
+        export_tflite_graph_lib_tf2.py, for the same outputs of CenterNet.
     """
-    known = complete_roles(outputs, specs, roles)
-    picked = {role: (outputs[index][0], specs[index]) for role, index in known.items() if role != "count"}
-    stored_scores, score_spec = picked["scores"]
-    count = min(
-        max(int(real(outputs[known["count"]].reshape(-1)[:1], specs[known["count"]])[0]), 0), len(stored_scores)
+    heads = replace(heads, roles=complete_roles(heads))
+    stored = heads.array("scores")[0]
+    counted = np.nan_to_num(real(heads.array("count").reshape(-1)[:1], heads.spec("count")))
+    count = min(max(int(counted[0]), 0), len(stored))
+    rows = np.flatnonzero(at_least(stored[:count], heads.spec("scores"), score_threshold))
+    scores, class_ids, boxes_yxyx_norm = (
+        real(heads.array(role)[0][rows], heads.spec(role)) for role in ("scores", "classes", "boxes")
     )
-    rows = np.flatnonzero(at_least(stored_scores[:count], score_spec, score_threshold))
-    boxes_yxyx_norm = real(picked["boxes"][0][rows], picked["boxes"][1])
-    boxes_model = xyxy_from_yxyx(boxes_yxyx_norm) * np.array([*model_wh, *model_wh], np.float32)
-    class_ids = np.rint(real(picked["classes"][0][rows], picked["classes"][1])).astype(np.int32)
-    return Candidates(clip(boxes_model, model_wh), real(stored_scores[rows], score_spec), class_ids)
+    boxes_model = xyxy_from_yxyx(boxes_yxyx_norm) * np.array([*heads.model_wh, *heads.model_wh], np.float32)
+    return Candidates(clip(boxes_model, heads.model_wh), scores, np.rint(class_ids).astype(np.int32))
 
 
-def complete_roles(
-    outputs: Sequence[NDArray[Any]], specs: Sequence[OutputSpec], roles: Mapping[str, int]
-) -> dict[str, int]:
+def complete_roles(heads: Heads) -> dict[str, int]:
     """Return the index of every role: what is given, then what the shape tells, then what the values tell.
 
     Raises:
         ModelError: there are not four outputs, or no two of shape (1, N).
     """
-    known = dict(roles)
+    outputs, known = heads.outputs, dict(heads.roles)
     if all(role in known for role in ROLES):
         return known
     free = [index for index in range(len(outputs)) if index not in known.values()]
@@ -77,7 +72,7 @@ def complete_roles(
         )
     if len(rows) == 1:
         return known | {rows[0]: free[0]}
-    return known | dict(zip(rows, _classes_first(free, outputs, specs, known), strict=True))
+    return known | dict(zip(rows, _classes_first(free, heads, boxes_lead=known["boxes"] == 0), strict=True))
 
 
 def _is_boxes(output: NDArray[Any]) -> bool:
@@ -88,22 +83,20 @@ def _is_count(output: NDArray[Any]) -> bool:
     return output.size == 1 and output.ndim <= 1
 
 
-def _classes_first(
-    pair: list[int], outputs: Sequence[NDArray[Any]], specs: Sequence[OutputSpec], known: Mapping[str, int]
-) -> list[int]:
+def _classes_first(pair: list[int], heads: Heads, *, boxes_lead: bool) -> list[int]:
     """Return the two indices as classes, scores.
 
     Scores lie within 0 to 1 and never rise; classes are whole numbers. Where both could be either, as when every
     row is 0, the order that exporters use decides: (boxes, classes, scores, count) and (scores, boxes, count,
     classes).
     """
-    first, second = (real(outputs[index].reshape(-1), specs[index]) for index in pair)
+    first, second = (real(heads.outputs[index].reshape(-1), heads.specs[index]) for index in pair)
     either = _could_be_pair(first, second), _could_be_pair(second, first)
     if either == (True, False):
         return pair
     if either == (False, True):
         return pair[::-1]
-    return pair if known["boxes"] == 0 else pair[::-1]
+    return pair if boxes_lead else pair[::-1]
 
 
 def _could_be_pair(classes: NDArray[np.float32], scores: NDArray[np.float32]) -> bool:

@@ -28,13 +28,13 @@ def resolve_box_unit(facts: OutputFacts, decoder: str, roles: Roles) -> tuple[st
         return None, "not needed"
     if sidecar and said:
         return said, sidecar.origin("box_unit")
-    stored = stored_range(facts, roles["predictions"])
+    stored = stored_range(facts, roles.get("predictions", roles.get("boxes", 0)))
     if stored and stored.highest <= _NORMALIZED_MOST:
         return "normalized", f"quantisation, up to {stored.highest:.3g}"
     if stored and stored.highest >= min(facts.size_wh) / 2:
         return "pixels", f"quantisation, up to {stored.highest:.3g}"
-    if read_export(facts):  # their TensorFlow Lite exports divide boxes by the size of the input
-        return "normalized", "embedded metadata"
+    if read_export(facts):  # their TensorFlow Lite exports divide boxes by the size of the input, the others do not
+        return "pixels" if facts.file.format == "onnx" else "normalized", "embedded metadata"
     raise ModelError(
         f"{facts.file.path}: nothing tells whether its boxes are in pixels of the input or normalized to 0 to 1; "
         f'write in {facts.sidecar_path}: box_unit = "normalized" (as Ultralytics exports them) or box_unit = "pixels"'

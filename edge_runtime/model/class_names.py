@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_runtime.errors import ConfigError, ModelError
 from edge_runtime.model.detection import DETECTION_OPERATOR
+from edge_runtime.model.export import find_export
 from edge_runtime.model.families import FAMILIES, count_classes
 from edge_runtime.model.labels import Labels, fit_labels, labels_from_names, parse_labels
-from edge_runtime.model.packed import read_packed_text, read_ultralytics
+from edge_runtime.model.packed import read_packed_text
 from edge_runtime.model.roles import OutputFacts
 from edge_runtime.model.sidecar import read_labels_file
 
@@ -47,6 +49,22 @@ def resolve_labels(
     return found, {"labels": origin, "num_classes": count_origin, "class_offset": offset_origin}
 
 
+def count_labels(facts: OutputFacts) -> int | None:
+    """Return how many labels there are, before anything is known of the classes; None without any.
+
+    What cannot be read counts as none: it is an error where the labels are needed.
+    """
+    sidecar = facts.sidecar
+    try:
+        if facts.labels_file:
+            labels: Labels | None = read_labels_file(facts.labels_file)
+        else:
+            labels = sidecar.labels if sidecar and sidecar.labels else _embedded_labels(facts, warns=False)[0]
+    except (ConfigError, ModelError):
+        return None
+    return len(labels.names) if labels else None
+
+
 def _find_labels(facts: OutputFacts, decoder: str, labels_file: Path | None) -> tuple[Labels | None, str]:
     if labels_file:
         return read_labels_file(labels_file), f"--labels {labels_file.name}"
@@ -58,16 +76,16 @@ def _find_labels(facts: OutputFacts, decoder: str, labels_file: Path | None) -> 
     return labels, origin
 
 
-def _embedded_labels(facts: OutputFacts) -> tuple[Labels | None, str]:
+def _embedded_labels(facts: OutputFacts, *, warns: bool = True) -> tuple[Labels | None, str]:
     # Ultralytics lists its dictionary as the label file of the first form, so it is looked for first.
     path, names = facts.file.path, facts.metadata.label_files if facts.metadata else ()
-    dictionary = read_ultralytics(path)
+    dictionary = find_export(facts)
     if dictionary and dictionary.names:
         return labels_from_names(dictionary.names), "embedded metadata"
     packed = read_packed_text(path, names)
     if packed:
         return parse_labels(packed[1], f"{path}: packed file {packed[0]}"), f"embedded metadata, {packed[0]}"
-    if names:
+    if names and warns:
         log.warning("labels named in the metadata are not packed model=%s names=%s", path, ",".join(names))
     return None, "none found"
 

@@ -30,15 +30,22 @@ def describe_content(head: bytes) -> str:
             return answer
     if head[:64].lstrip().lower().startswith((b"<!doctype html", b"<html")):
         return "a web page, so the download went wrong; download the file itself, not the page about it"
+    if head[4:8] == b"TFL3":
+        return "a TFLite model; give its name the ending .tflite"
     if head[4:7] == b"TFL":
         return f"a TFLite file of the unknown version {ascii(head[4:8])[1:]}; convert it again with a current converter"
-    if len(head) > 3 and head[0] == 0x08 and 3 <= head[1] < 32 and head[2] in _AFTER_IR_VERSION:
-        return "an ONNX model; convert it to .tflite"
+    if is_onnx(head):
+        return "an ONNX model; give its name the ending .onnx"
     if not head.strip(b"\0"):
         return "nothing but zero bytes, so copying it was interrupted; copy it again"
     if _is_text(head):
         return "a text file; give a .tflite file"
     return "data of an unknown kind; give a .tflite file"
+
+
+def is_onnx(head: bytes) -> bool:
+    """Return whether an ONNX file begins so."""
+    return len(head) > 3 and head[0] == 0x08 and 3 <= head[1] < 32 and head[2] in _AFTER_IR_VERSION
 
 
 def _is_text(head: bytes) -> bool:

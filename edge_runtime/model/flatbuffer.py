@@ -66,6 +66,8 @@ class ModelFile:
     detection_outputs: Mapping[str, int] = field(default_factory=dict)  # role -> output index, wired to the operator
     metadata: bytes | None = None  # the embedded TFLite metadata, itself a flatbuffer
     signature: str | None = None  # key of the first signature
+    format: str = "tflite"  # or "onnx"
+    properties: Mapping[str, str] = field(default_factory=dict)  # what an .onnx file says of itself, key by key
 
     @property
     def is_edgetpu(self) -> bool:
@@ -77,9 +79,13 @@ def read_model(path: Path) -> ModelFile:
     """Return the facts of the model file at `path`.
 
     Raises:
-        ModelError: it is missing, no file, empty, not a TFLite model, or damaged.
+        ModelError: it is missing, no file, empty, neither a TFLite nor an ONNX model, or damaged.
     """
     with _opened(path) as data:
+        if path.suffix.lower() == ".onnx":
+            from edge_runtime.model.onnx import parse_onnx  # a package of its own, which few need
+
+            return parse_onnx(data, path)
         return parse_model(data, path)
 
 

@@ -18,14 +18,15 @@ class Layout:
     """How a picture lies in the input."""
 
     size_wh: tuple[int, int]
-    is_nchw: bool  # True: [1,3,height,width], False: [1,height,width,3]
+    is_nchw: bool  # True: [1,channels,height,width], False: [1,height,width,channels]
+    channels: int = 3  # or 1, grey
 
 
 def read_layout(inputs: Sequence[Tensor], file: ModelFile) -> Layout:
     """Return how a picture lies in the only input.
 
     Raises:
-        ModelError: there are more inputs, or it is no single picture of three channels and a fixed size.
+        ModelError: there are more inputs, or it is no single picture of three channels or one and a fixed size.
     """
     if len(inputs) != 1:
         listed = ", ".join(f"{one.name} {show_shape(one.shape)}" for one in inputs)
@@ -42,13 +43,17 @@ def read_layout(inputs: Sequence[Tensor], file: ModelFile) -> Layout:
         raise ModelError(f"{found}, which leaves its size open; export it with a fixed size")
     if shape[0] not in (1, -1):
         raise ModelError(f"{found}, a batch of {shape[0]}; export it with a batch of 1")
-    if 3 not in (shape[1], shape[3]):
-        raise ModelError(f"{found}; needed are 3 channels, [1,height,width,3] or [1,3,height,width]; give a detector")
+    channels = next((count for count in (3, 1) if count in (shape[1], shape[3])), None)
+    if channels is None:
+        raise ModelError(
+            f"{found}; needed are 3 channels or 1 (grey), [1,height,width,channels] or [1,channels,height,width]; "
+            "give a detector"
+        )
     if tensor.dtype.name not in _TYPES:
         raise ModelError(f"{found} and type {tensor.dtype.name}; allowed are {', '.join(_TYPES)}; convert it again")
-    if shape[3] == 3:
-        return Layout((shape[2], shape[1]), is_nchw=False)
-    return Layout((shape[3], shape[2]), is_nchw=True)
+    if shape[3] == channels:
+        return Layout((shape[2], shape[1]), is_nchw=False, channels=channels)
+    return Layout((shape[3], shape[2]), is_nchw=True, channels=channels)
 
 
 def _declared_shape(tensor: Tensor, file: ModelFile) -> Shape:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +79,29 @@ def read_ultralytics(path: Path) -> Ultralytics | None:
             return None
         text = _read(archive, name, path, MAX_DICTIONARY_BYTES)
     return _ultralytics(_dictionary(text, f"{path}: packed file {name}"), f"{path}: packed file {name}")
+
+
+def parse_ultralytics(properties: Mapping[str, str], path: Path) -> Ultralytics | None:
+    """Return what the properties of an .onnx file say, where each field of the dictionary is a text of its own.
+
+    Raises:
+        ModelError: the names of the classes are there but not of the known form.
+    """
+    if not {"names", "task"} & set(properties):
+        return None
+    text = {key: value for key, value in properties.items() if key in ("stride", "imgsz")}
+    found = {key: _literal(value) for key, value in text.items()} | {"task": properties.get("task")}
+    if "names" in properties:
+        found["names"] = _literal(properties["names"])
+    return _ultralytics(found, f"{path}: embedded properties")
+
+
+def _literal(text: str) -> Any:
+    """Return the number, list or dictionary that a text writes; None where it writes none."""
+    try:
+        return ast.literal_eval(text) if len(text) <= MAX_DICTIONARY_BYTES else None
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None
 
 
 @contextmanager

@@ -18,14 +18,14 @@ _STRAIGHT_TYPES = ("uint8", "int8")
 class Picture:
     """The fields of a ModelSpec that are about pixels."""
 
-    color: str
-    mean: Triple | None
+    color: str  # "rgb", "bgr" or "grey"
+    mean: Triple | None  # of a grey input the same three times
     std: Triple | None
     fit: str
     fill: Triple  # in the order of a frame (BGR)
 
 
-def resolve_picture(facts: OutputFacts, decoder: str, dtype: str) -> tuple[Picture, dict[str, str]]:
+def resolve_picture(facts: OutputFacts, decoder: str, dtype: str, channels: int = 3) -> tuple[Picture, dict[str, str]]:
     """Return what the input of type `dtype` wants, and field -> where that came from."""
     family, default = FAMILIES[decoder], f"default of {decoder}"
     sidecar = facts.sidecar or Sidecar(facts.sidecar_path)
@@ -34,6 +34,9 @@ def resolve_picture(facts: OutputFacts, decoder: str, dtype: str) -> tuple[Pictu
     color, color_origin = _color(sidecar, embedded, family, default)
     mean, std, scaling_origin = _scaling(sidecar, embedded, family, default, dtype)
     fill = sidecar.fill or family.fill
+    if channels == 1:
+        color, color_origin = "grey", "one channel"
+        mean, std = _alike(mean), _alike(std)
     picture = Picture(color, mean, std, sidecar.fit or family.fit, fill[::-1] if color == "rgb" else fill)
     return picture, {
         "color": color_origin,
@@ -42,6 +45,11 @@ def resolve_picture(facts: OutputFacts, decoder: str, dtype: str) -> tuple[Pictu
         "fit": sidecar.origin("fit") if sidecar.fit else default,
         "fill": sidecar.origin("fill") if sidecar.fill else default,
     }
+
+
+def _alike(values: Triple | None) -> Triple | None:
+    """Return the mean of three channels for each of them: a grey input has one."""
+    return None if values is None else (sum(values) / 3,) * 3
 
 
 def _color(sidecar: Sidecar, embedded: TensorMetadata | None, family: Family, default: str) -> tuple[str, str]:

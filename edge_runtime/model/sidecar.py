@@ -11,8 +11,10 @@
     fit = "letterbox"                   # "stretch", "letterbox", "letterbox-topleft"
     fill = 114                          # 0 to 255, one number, or three in the order of color
     anchors = "detect_anchors.csv"
+    anchor_recipe = "ssd"               # or "ssd_fpn": anchors made by a published recipe, instead of a file
     strides = [8, 16, 32]               # pixels from cell to cell, for heads on a grid
     box_unit = "normalized"             # or "pixels": boxes of a YOLO head, of the model's input
+    score_kind = "logits"               # or "probabilities": what a classifier puts out
 
     [outputs]                           # role = name or index of the output
     boxes = "Squeeze"
@@ -36,11 +38,13 @@ from edge_runtime.errors import ConfigError, ModelError
 from edge_runtime.model.families import FAMILIES
 from edge_runtime.model.labels import Labels, labels_from_names, parse_labels
 from edge_runtime.model.packed import PACKED_SIDECAR, read_packed_sidecar
+from edge_runtime.vision.anchors import RECIPES
 from edge_runtime.vision.letterbox import FITS
 
 Triple = tuple[float, float, float]
 
 COLORS = ("rgb", "bgr")
+SCORE_KINDS = ("probabilities", "logits")
 BOX_UNITS = ("pixels", "normalized")
 KEYS = (
     "decoder",
@@ -52,8 +56,10 @@ KEYS = (
     "fit",
     "fill",
     "anchors",
+    "anchor_recipe",
     "strides",
     "box_unit",
+    "score_kind",
     "outputs",
 )
 _MAX_BYTES = 1 << 20
@@ -75,8 +81,10 @@ class Sidecar:
     fit: str | None = None
     fill: Triple | None = None
     anchors: Path | None = None
+    anchor_recipe: str | None = None
     strides: tuple[int, ...] | None = None
     box_unit: str | None = None
+    score_kind: str | None = None
     outputs: Mapping[str, str | int] = field(default_factory=dict)
     packed: Mapping[str, str] = field(default_factory=dict)  # key the model itself says -> what to call that place
 
@@ -147,6 +155,8 @@ def _parse(text: str, source: str, path: Path, folder: Path | None) -> tuple[Sid
     for key in table:
         if key not in KEYS:
             raise ConfigError(f"{source}: {key!r} is unknown; {_suggest(key, KEYS)}")
+    if "anchors" in table and "anchor_recipe" in table:
+        raise ConfigError(f"{source}: anchors and anchor_recipe: the anchors are from a file or made; remove one")
     if ("mean" in table) != ("std" in table):
         missing = "std" if "mean" in table else "mean"
         raise ConfigError(f"{source}: {missing} is missing; mean and std are only given together")
@@ -161,8 +171,10 @@ def _parse(text: str, source: str, path: Path, folder: Path | None) -> tuple[Sid
         fit=_choice(table, "fit", FITS, source),
         fill=_triple(table, "fill", source, least=0, most=255),
         anchors=_file(table, "anchors", source, folder),
+        anchor_recipe=_choice(table, "anchor_recipe", tuple(RECIPES), source),
         strides=_strides(table, source),
         box_unit=_choice(table, "box_unit", BOX_UNITS, source),
+        score_kind=_choice(table, "score_kind", SCORE_KINDS, source),
         outputs=_outputs(table, source),
     )
     return found, tuple(table)

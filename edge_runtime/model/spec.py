@@ -12,19 +12,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge_runtime.errors import ConfigError, ModelError
+from edge_runtime.errors import ModelError
+from edge_runtime.model.anchors import resolve_anchors
 from edge_runtime.model.box_unit import resolve_box_unit
 from edge_runtime.model.class_names import resolve_labels
-from edge_runtime.model.export import check_task
 from edge_runtime.model.flatbuffer import ModelFile, read_model
 from edge_runtime.model.labels import Labels
 from edge_runtime.model.layout import read_layout
 from edge_runtime.model.metadata import parse_metadata
 from edge_runtime.model.picture import resolve_picture
-from edge_runtime.model.roles import OutputFacts, choose_family, choose_roles
+from edge_runtime.model.ranking import choose_family
+from edge_runtime.model.roles import OutputFacts, choose_roles
+from edge_runtime.model.score_kind import resolve_score_kind
 from edge_runtime.model.sidecar import load_sidecar
 from edge_runtime.model.stored import shared_range_warning
 from edge_runtime.model.strides import resolve_strides
+from edge_runtime.model.task import check_task
 from edge_runtime.model.tensor import Tensor
 
 log = logging.getLogger(__name__)
@@ -39,7 +42,7 @@ class ModelSpec:
     decoder: str  # key of FAMILIES
     size_wh: tuple[int, int]  # of the input
     is_nchw: bool
-    color: str  # "rgb" or "bgr", what the input wants
+    color: str  # "rgb", "bgr" or "grey", what the input wants
     mean: Triple | None  # real = (pixel - mean) / std, in the order of `color`; None: pixels go in as they are
     std: Triple | None
     fit: str  # "stretch", "letterbox" or "letterbox-topleft"
@@ -49,8 +52,10 @@ class ModelSpec:
     class_offset: int = 0  # class i is line i + class_offset of the labels
     num_classes: int | None = None  # without background; None where the model does not say
     anchors: Path | None = None
+    anchor_recipe: str | None = None  # a key of RECIPES, where no file has the anchors
     strides: tuple[int, ...] = ()  # pixels from cell to cell of each grid; empty where the decoder needs none
     box_unit: str | None = None  # "pixels" or "normalized"; None where the family has only one
+    score_kind: str | None = None  # of a classifier: "probabilities" or "logits"; None where the values tell
     origins: Mapping[str, str] = field(default_factory=dict)  # field -> where it came from
 
 
@@ -61,6 +66,7 @@ def resolve_spec(
     *,
     labels_file: Path | None = None,
     model_file: ModelFile | None = None,
+    task: str = "detect",
 ) -> ModelSpec:
     """Return what the model at `path` needs.
 
@@ -70,6 +76,7 @@ def resolve_spec(
         outputs: as the engine reports them, in its order.
         labels_file: what --labels names; outweighs all other labels.
         model_file: the facts of the file, where they have been read already.
+        task: "detect" or "classify", what is wanted of the model.
 
     Raises:
         ModelError: the model is of a kind nothing here decodes, or is damaged.
@@ -78,15 +85,17 @@ def resolve_spec(
     file = model_file or read_model(path)
     metadata = parse_metadata(file.metadata, str(path)) if file.metadata else None
     layout = read_layout(inputs, file)
-    facts = OutputFacts(outputs, file, metadata, load_sidecar(path), layout.size_wh)
+    facts = OutputFacts(outputs, file, metadata, load_sidecar(path), layout.size_wh, task, labels_file)
     decoder, decoder_origin = choose_family(facts)
     roles, roles_origin = choose_roles(decoder, facts)
-    check_task(facts, decoder)
+    check_task(facts, decoder, roles)
     if decoder == "ssd_postprocess":
         _check_boxes(facts, roles)
-    picture, origins = resolve_picture(facts, decoder, inputs[0].dtype.name)
+    picture, origins = resolve_picture(facts, decoder, inputs[0].dtype.name, layout.channels)
     found, label_origins = resolve_labels(facts, decoder, roles, labels_file)
-    anchors, origins["anchors"] = _anchors(facts, decoder)
+    (anchors, recipe), origins["anchors"] = resolve_anchors(facts, decoder, roles)
+    origins["anchor_recipe"] = origins["anchors"]
+    score_kind, origins["score_kind"] = resolve_score_kind(facts, decoder, roles)
     strides, origins["strides"] = resolve_strides(facts, decoder, roles)
     box_unit, origins["box_unit"] = resolve_box_unit(facts, decoder, roles)
     warning = shared_range_warning(facts, decoder, roles)
@@ -108,8 +117,10 @@ def resolve_spec(
         class_offset=found.offset,
         num_classes=found.num_classes,
         anchors=anchors,
+        anchor_recipe=recipe,
         strides=strides,
         box_unit=box_unit,
+        score_kind=score_kind,
         origins=origins,
     )
 
@@ -130,20 +141,3 @@ def _check_boxes(facts: OutputFacts, roles: Mapping[str, int]) -> None:
             f"decoded are boundaries in the order [1, 0, 3, 2], 0 to 1; if the metadata is wrong, "
             f'write in {facts.sidecar_path}: decoder = "ssd_postprocess"'
         )
-
-
-def _anchors(facts: OutputFacts, decoder: str) -> tuple[Path | None, str]:
-    path, named = facts.file.path, facts.sidecar.anchors if facts.sidecar else None
-    if decoder != "ssd_anchors":
-        if named:
-            raise ConfigError(f"{facts.sidecar_path}: anchors is for ssd_anchors, this model is {decoder}; remove it")
-        return None, "not needed"
-    if named:
-        return named, f"sidecar {facts.sidecar_path.name}"
-    beside = facts.anchors_beside
-    if not beside.is_file():
-        raise ModelError(
-            f"{path}: its boxes are relative to anchors, and there is no {beside.name} beside it; "
-            f'write in {facts.sidecar_path}: anchors = "file.csv" (a line per box: ycenter,xcenter,height,width)'
-        )
-    return beside, "file beside the model"

@@ -11,6 +11,9 @@ from edge_runtime.model.roles import OutputFacts
 
 _COARSE = 0.02
 """Scores in larger steps have fewer than 50 values, and a threshold moves whole crowds of boxes."""
+_ALONE = 1 / 256
+"""The step of scores that have 8 bits for themselves."""
+_SLACK = 1.01  # scales are rounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ def stored_range(facts: OutputFacts, index: int) -> StoredRange | None:
 
 
 def shared_range_warning(facts: OutputFacts, decoder: str, roles: Roles) -> str | None:
-    """Return what is wrong with boxes and scores that share one quantisation; None where nothing is."""
+    """Return what boxes and scores lose by sharing one quantisation, in numbers; None where that is nothing."""
     family = FAMILIES[decoder]
     stored = stored_range(facts, roles["predictions"]) if "predictions" in roles else None
     if stored is None:
@@ -46,4 +49,6 @@ def shared_range_warning(facts: OutputFacts, decoder: str, roles: Roles) -> str 
         return f"scores are coarse, for boxes and scores share one quantisation, {told}"
     if family.raw_boxes and (stored.lowest > family.raw_boxes[0] or stored.highest < family.raw_boxes[1]):
         return f"boxes are cut off, for boxes and scores share one quantisation, {told}"
+    if stored.step > _ALONE * _SLACK:
+        return f"scores have steps of {stored.step:.3g}, for boxes and scores share one quantisation, {told}"
     return None

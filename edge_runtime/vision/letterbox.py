@@ -32,6 +32,10 @@ class Letterbox:
         """Return (n, 4) xyxy in frame pixels from (n, 4) xyxy in model pixels."""
         return ((boxes_model - self._offset()) / self._scale()).astype(np.float32)
 
+    def points_to_frame(self, points_model: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (n, k, 2) points in frame pixels from (n, k, 2) points in model pixels."""
+        return ((points_model - self._offset()[:2]) / self._scale()[:2]).astype(np.float32)
+
     def to_model(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return (n, 4) xyxy in model pixels from (n, 4) xyxy in frame pixels."""
         return (boxes * self._scale() + self._offset()).astype(np.float32)

@@ -31,13 +31,18 @@ class InputFormat:
     size_wh: tuple[int, int]
     dtype: np.dtype[Any]  # uint8, int8, int16, float16 or float32
     is_nchw: bool = False
-    color: str = "rgb"  # or "bgr"
+    color: str = "rgb"  # or "bgr", or "grey" for an input of one channel
     mean: Triple | None = None  # per channel in the order of `color`; None: pixels go in straight
     std: Triple | None = None
     scale: float | None = None  # quantisation of the tensor; None for float
     zero_point: int = 0
     fit: str = "stretch"
     fill: Triple = (0.0, 0.0, 0.0)  # 0 to 255, in the frame's order (BGR)
+
+    @property
+    def channels(self) -> int:
+        """How many numbers a pixel has in the tensor."""
+        return 1 if self.color == "grey" else 3
 
 
 def pixel_table(wanted: InputFormat) -> NDArray[Any] | None:
@@ -67,7 +72,7 @@ def _as_type(values: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
 class Shrunk:
     """A frame at the size of the model's input."""
 
-    pixels: NDArray[Any]  # the tensor itself where that has 8 bits, else (H, W, 3) uint8 in the model's colour order
+    pixels: NDArray[Any]  # the tensor itself where that has 8 bits, else (H, W, channels) uint8 in its colour order
     letterbox: Letterbox
 
 
@@ -96,7 +101,7 @@ class Preprocessor:
         x, y = self._letterbox.offset_xy
         width, height = self._letterbox.content_wh
         cv2.resize(image, (width, height), dst=self._canvas[y : y + height, x : x + width])
-        picture = self._canvas.copy() if self._wanted.color == "bgr" else cv2.cvtColor(self._canvas, cv2.COLOR_BGR2RGB)
+        picture = in_colors(self._canvas, self._wanted.color)
         if not self._is_narrow:
             return Shrunk(picture, self._letterbox)
         tensor = empty_tensor(self._wanted)
@@ -104,7 +109,10 @@ class Preprocessor:
         return Shrunk(tensor, self._letterbox)
 
     def finish(self, shrunk: Shrunk) -> NDArray[Any]:
-        """Return the tensor, (1, H, W, 3) or (1, 3, H, W); one wider than 8 bits is overwritten by the next call."""
+        """Return the tensor, (1, H, W, channels) or (1, channels, H, W).
+
+        One wider than 8 bits is overwritten by the next call.
+        """
         if self._tensor is None:
             return shrunk.pixels
         self._write(shrunk.pixels, self._tensor)
@@ -114,18 +122,29 @@ class Preprocessor:
 def empty_tensor(wanted: InputFormat) -> NDArray[Any]:
     """Return an input tensor with nothing in it."""
     width, height = wanted.size_wh
-    return np.empty((1, 3, height, width) if wanted.is_nchw else (1, height, width, 3), wanted.dtype)
+    count = wanted.channels
+    return np.empty((1, count, height, width) if wanted.is_nchw else (1, height, width, count), wanted.dtype)
+
+
+def in_colors(image: NDArray[np.uint8], color: str) -> NDArray[np.uint8]:
+    """Return a copy of (H, W, 3) BGR as (H, W, 3) in this order of colours or, for "grey", as (H, W, 1)."""
+    if color == "bgr":
+        return image.copy()
+    if color == "grey":  # Source of the weights of the three colours: ITU-R BT.601, as OpenCV has them
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))[:, :, None]
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
 
 
 Writer = Callable[[NDArray[np.uint8], NDArray[Any]], object]
 
 
 def writer(wanted: InputFormat) -> Writer:
-    """Return what puts a picture (H, W, 3) uint8, its colours in order, into a tensor, by the quickest exact way."""
-    convert = _converter(pixel_table(wanted), wanted.dtype)
+    """Return what puts a picture (H, W, channels) uint8, its colours in order, into a tensor, as fast as is exact."""
+    table = pixel_table(wanted)
+    convert = _converter(None if table is None else table[:, : wanted.channels], wanted.dtype)
     if not wanted.is_nchw:
         return lambda picture, tensor: convert(picture, tensor[0])
-    pixels = np.empty((wanted.size_wh[1], wanted.size_wh[0], 3), wanted.dtype)
+    pixels = np.empty((wanted.size_wh[1], wanted.size_wh[0], wanted.channels), wanted.dtype)
 
     def write_planes(picture: NDArray[np.uint8], tensor: NDArray[Any]) -> None:
         convert(picture, pixels)
@@ -142,6 +161,6 @@ def _converter(table: NDArray[Any] | None, dtype: np.dtype[Any]) -> Writer:
         # Flipping the top bit of x is x - 128 in two's complement.
         return lambda picture, out: np.bitwise_xor(picture, np.uint8(128), out=out.view(np.uint8))
     if dtype == np.float16:  # cv2.LUT knows no 16-bit floats
-        return lambda picture, out: np.copyto(out, table[picture, np.arange(3)])
+        return lambda picture, out: np.copyto(out, table[picture, np.arange(table.shape[1])])
     per_channel = np.ascontiguousarray(table[None])  # cv2.LUT wants (1, 256, channels)
     return lambda picture, out: cv2.LUT(picture, per_channel, dst=out)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
+from edge_runtime.decoding import Heads
 from edge_runtime.decoding.fcos import decode
 from edge_runtime.errors import ModelError
 from edge_runtime.inference import Quantization
@@ -49,7 +50,7 @@ def test_distances_from_the_middle_of_the_cell_come_back_as_the_box(
     boxes, scores = np.zeros((1, CELLS, 4), np.float32), np.zeros((1, CELLS, 3), np.float32)
     boxes[0, row] = np.array(ltrb) / stride
     scores[0, row, class_id] = score
-    found = decode([boxes, scores], FLOATS, MODEL_WH, 0.5, ROLES, strides=STRIDES)
+    found = decode(Heads([boxes, scores], FLOATS, MODEL_WH, ROLES), 0.5, strides=STRIDES)
     left, top, right, bottom = ltrb
     assert_allclose(found.boxes_model, [[x - left, y - top, x + right, y + bottom]], rtol=1e-5, atol=1e-4)
     assert_array_equal(found.class_ids, [class_id])
@@ -60,7 +61,7 @@ def test_a_side_behind_the_middle_is_at_the_middle() -> None:
     """Integer arithmetic makes small negatives of small distances; a box is never inside out."""
     boxes, scores = np.full((1, CELLS, 4), -3, np.float32), np.zeros((1, CELLS, 1), np.float32)
     scores[0, 0] = 1
-    found = decode([boxes, scores], FLOATS, MODEL_WH, 0.5, ROLES, strides=STRIDES)
+    found = decode(Heads([boxes, scores], FLOATS, MODEL_WH, ROLES), 0.5, strides=STRIDES)
     assert_array_equal(found.boxes_model, [[4, 4, 4, 4]])
 
 
@@ -69,7 +70,7 @@ def test_each_output_is_read_by_its_own_quantisation_and_role() -> None:
     boxes, scores = np.full((1, CELLS, 4), 28, np.int8), np.full((1, CELLS, 2), -128, np.int8)
     scores[0, 7, 1] = 64
     specs = [Spec(Quantization(1 / 256, -128)), Spec(Quantization(0.1, 8))]
-    found = decode([scores, boxes], specs, MODEL_WH, 0.75, {"boxes": 1, "scores": 0}, strides=STRIDES)
+    found = decode(Heads([scores, boxes], specs, MODEL_WH, {"boxes": 1, "scores": 0}), 0.75, strides=STRIDES)
     assert_allclose(found.boxes_model, [[12 - 16, 12 - 16, 12 + 16, 12 + 16]], rtol=1e-5)
     assert_allclose(found.scores, [0.75])
     assert_array_equal(found.class_ids, [1])
@@ -80,7 +81,7 @@ def test_the_number_of_candidates_is_bounded() -> None:
     size = (800, 800)
     count = 100 * 100
     scores = np.linspace(0, 1, count, dtype=np.float32).reshape(1, count, 1)
-    found = decode([np.ones((1, count, 4), np.float32), scores], FLOATS, size, 0.0, ROLES, strides=(8,))
+    found = decode(Heads([np.ones((1, count, 4), np.float32), scores], FLOATS, size, ROLES), 0.0, strides=(8,))
     assert len(found.scores) == 1000
     assert found.scores.min() >= scores[0, count - 1000, 0]
 
@@ -90,4 +91,4 @@ def test_other_strides_than_the_rows_have_are_refused(strides: tuple[int, ...]) 
     """Boxes would land in cells that are not theirs."""
     outputs = [np.zeros((1, CELLS, 4), np.float32), np.zeros((1, CELLS, 2), np.float32)]
     with pytest.raises(ModelError, match=r"30 and 30 rows, strides .* make \d+; write the strides of this model"):
-        decode(outputs, FLOATS, MODEL_WH, 0.5, ROLES, strides=strides)
+        decode(Heads(outputs, FLOATS, MODEL_WH, ROLES), 0.5, strides=strides)

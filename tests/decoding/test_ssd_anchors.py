@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
+from edge_runtime.decoding import Heads
 from edge_runtime.decoding.ssd_anchors import SCALES_YXHW, decode, decode_boxes, read_anchors
 from edge_runtime.errors import ModelError
 from edge_runtime.inference import Quantization
@@ -46,7 +47,7 @@ def test_decoding_is_the_inverse_of_the_paper_s_encoding(parts: np.ndarray) -> N
 def test_boxes_and_scores_are_found_by_shape_and_the_background_is_left_out(order: tuple[int, int]) -> None:
     """Column 0 is the background: its score is nobody's."""
     outputs = [np.zeros((1, 2, 4), np.float32), np.array([[[0.99, 0.1, 0.8], [0.99, 0.7, 0.2]]], np.float32)]
-    found = decode([outputs[i] for i in order], FLOATS, MODEL_WH, 0.5, roles={}, anchors=ANCHORS)
+    found = decode(Heads([outputs[i] for i in order], FLOATS, MODEL_WH, {}), 0.5, anchors=ANCHORS)
     assert_array_equal(found.class_ids, [1, 0])
     assert_allclose(found.boxes_model[0], [60, 40, 140, 60])
 
@@ -54,14 +55,14 @@ def test_boxes_and_scores_are_found_by_shape_and_the_background_is_left_out(orde
 def test_an_anchor_stands_for_its_best_class_alone() -> None:
     """The same box as a cat and as a dog is one animal."""
     scores = np.array([[[0, 0.6, 0.7], [0, 0, 0]]], np.float32)
-    found = decode([np.zeros((1, 2, 4), np.float32), scores], FLOATS, MODEL_WH, 0.5, roles={}, anchors=ANCHORS)
+    found = decode(Heads([np.zeros((1, 2, 4), np.float32), scores], FLOATS, MODEL_WH, {}), 0.5, anchors=ANCHORS)
     assert_array_equal(found.class_ids, [1])
 
 
 def test_quantised_heads_are_decoded_by_their_own_scales() -> None:
     specs = [Spec(Quantization(0.079, 191)), Spec(Quantization(1 / 256, 0))]
     outputs = [np.full((1, 2, 4), 191, np.uint8), np.array([[[0, 200, 0], [0, 0, 10]]], np.uint8)]
-    found = decode(outputs, specs, MODEL_WH, 0.5, roles={}, anchors=ANCHORS)
+    found = decode(Heads(outputs, specs, MODEL_WH, {}), 0.5, anchors=ANCHORS)
     assert_allclose(found.scores, [200 / 256])
     assert_allclose(found.boxes_model, [[60, 40, 140, 60]])
 
@@ -72,22 +73,20 @@ def test_the_number_of_candidates_is_bounded_and_the_best_stay() -> None:
     scores = np.zeros((1, count, 2), np.float32)
     scores[0, :, 1] = np.linspace(0, 1, count)
     anchors = np.full((count, 4), 0.5, np.float32)
-    found = decode([np.zeros((1, count, 4), np.float32), scores], FLOATS, MODEL_WH, 0.0, roles={}, anchors=anchors)
+    found = decode(Heads([np.zeros((1, count, 4), np.float32), scores], FLOATS, MODEL_WH, {}), 0.0, anchors=anchors)
     assert len(found.scores) == 1000
     assert found.scores.min() >= scores[0, count - 1001, 1]
 
 
 def test_an_anchors_file_of_another_model_is_refused() -> None:
+    outputs = [np.zeros((1, 2, 4), np.float32), np.zeros((1, 2, 3), np.float32)]
     with pytest.raises(ModelError, match="3 anchors differ"):
-        decode(
-            [np.zeros((1, 2, 4), np.float32), np.zeros((1, 2, 3), np.float32)],
-            FLOATS, MODEL_WH, 0.5, roles={}, anchors=np.zeros((3, 4), np.float32),
-        )  # fmt: skip
+        decode(Heads(outputs, FLOATS, MODEL_WH, {}), 0.5, anchors=np.zeros((3, 4), np.float32))
 
 
 def test_other_outputs_are_refused_with_the_sidecar_lines_that_name_them() -> None:
     with pytest.raises(ModelError, match=r"\[outputs\] boxes"):
-        decode([np.zeros((1, 2, 4), np.float32)], [Spec()], MODEL_WH, 0.5, roles={}, anchors=ANCHORS)
+        decode(Heads([np.zeros((1, 2, 4), np.float32)], [Spec()], MODEL_WH, {}), 0.5, anchors=ANCHORS)
 
 
 def test_anchors_are_read_with_and_without_a_header(tmp_path: Path) -> None:

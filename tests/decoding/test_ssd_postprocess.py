@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
+from edge_runtime.decoding import Heads
 from edge_runtime.decoding.ssd_postprocess import ROLES, complete_roles, decode
 from edge_runtime.errors import ModelError
 from edge_runtime.inference import Quantization
@@ -33,7 +34,7 @@ FLOATS = [Spec()] * 4
 @pytest.mark.parametrize("order", list(permutations(ROLES)), ids=lambda order: "-".join(order))
 def test_outputs_in_any_order_give_the_same_detections(order: tuple[str, ...]) -> None:
     """TF1 files, TF2 files and re-exports each have an order of their own: position is no key."""
-    found = decode([BY_ROLE[role] for role in order], FLOATS, MODEL_WH, 0.4, roles={})
+    found = decode(Heads([BY_ROLE[role] for role in order], FLOATS, MODEL_WH, {}), 0.4)
     assert_array_equal(found.class_ids, [17, 0, 2])
     assert_allclose(found.scores, [0.9, 0.6, 0.5])
     assert_allclose(found.boxes_model[0], [60, 20, 180, 100])
@@ -43,7 +44,14 @@ def test_what_the_file_says_of_the_roles_beats_what_the_values_look_like() -> No
     """Classes 1, 0 and scores 1.0, 0.0 look alike; only the names can tell."""
     outputs = [BOXES, np.array([[1, 1, 1]], np.float32), np.array([[1, 1, 0]], np.float32), BY_ROLE["count"]]
     roles = {"boxes": 0, "classes": 2, "scores": 1, "count": 3}
-    assert_array_equal(decode(outputs, FLOATS, MODEL_WH, 0.4, roles).class_ids, [1, 1, 0])
+    assert_array_equal(decode(Heads(outputs, FLOATS, MODEL_WH, roles), 0.4).class_ids, [1, 1, 0])
+
+
+def test_roles_that_the_file_tells_in_part_are_completed() -> None:
+    """With the classes known, the other of the two is the scores, whatever it holds."""
+    outputs = [BOXES, np.array([[1, 1, 1]], np.float32), np.array([[1, 1, 0]], np.float32), BY_ROLE["count"]]
+    known = complete_roles(Heads(outputs, FLOATS, MODEL_WH, {"boxes": 0, "classes": 2}))
+    assert known == {"boxes": 0, "classes": 2, "count": 3, "scores": 1}
 
 
 @pytest.mark.parametrize(("order", "scores_at"), [(("boxes", "a", "b", "count"), 2), (("a", "boxes", "count", "b"), 0)])
@@ -51,23 +59,23 @@ def test_where_the_values_cannot_tell_the_exporters_order_decides(order: tuple[s
     """An empty scene is all zeros; the next frame must not be read the other way round."""
     zeros = np.zeros((1, 3), np.float32)
     outputs = [{"boxes": BOXES, "count": BY_ROLE["count"]}.get(name, zeros) for name in order]
-    assert complete_roles(outputs, FLOATS, {})["scores"] == scores_at
+    assert complete_roles(Heads(outputs, FLOATS, MODEL_WH, {}))["scores"] == scores_at
 
 
 def test_rows_beyond_the_count_are_not_detections() -> None:
     """What lies there is left from an earlier frame."""
     outputs = [BOXES, CLASSES, SCORES, np.array([1], np.float32)]
-    assert len(decode(outputs, FLOATS, MODEL_WH, 0.0, roles={}).scores) == 1
+    assert len(decode(Heads(outputs, FLOATS, MODEL_WH, {}), 0.0).scores) == 1
 
 
 @pytest.mark.parametrize("count", [-1, 0, 99])
 def test_a_count_out_of_range_is_bounded(count: float) -> None:
     outputs = [BOXES, CLASSES, SCORES, np.array([count], np.float32)]
-    assert len(decode(outputs, FLOATS, MODEL_WH, 0.0, roles={}).scores) == (3 if count > 3 else 0)
+    assert len(decode(Heads(outputs, FLOATS, MODEL_WH, {}), 0.0).scores) == (3 if count > 3 else 0)
 
 
 def test_boxes_that_leave_the_picture_are_clipped() -> None:
-    found = decode(list(BY_ROLE.values()), FLOATS, MODEL_WH, 0.4, roles={})
+    found = decode(Heads(list(BY_ROLE.values()), FLOATS, MODEL_WH, {}), 0.4)
     assert_allclose(found.boxes_model[2], [0, 0, 300, 80], atol=1e-4)
 
 
@@ -75,7 +83,7 @@ def test_quantised_outputs_are_decoded_by_their_own_scales() -> None:
     specs = [Spec(Quantization(1 / 200, 20)), Spec(), Spec(Quantization(1 / 256, 0)), Spec()]
     boxes = np.rint(BOXES * 200 + 20).clip(0, 255).astype(np.uint8)
     scores = np.rint(SCORES * 256).astype(np.uint8)
-    found = decode([boxes, CLASSES, scores, BY_ROLE["count"]], specs, MODEL_WH, 0.55, roles={})
+    found = decode(Heads([boxes, CLASSES, scores, BY_ROLE["count"]], specs, MODEL_WH, {}), 0.55)
     assert_allclose(found.scores, [0.9, 0.6], atol=1 / 256)
     assert_allclose(found.boxes_model[0], [60, 20, 180, 100], atol=1.0)
 
@@ -87,11 +95,11 @@ def test_it_returns_exactly_the_rows_that_reach_the_threshold(rows: list[tuple[i
     scores = np.array([[one for _, one in rows] + [0] * (10 - len(rows))], np.float32)
     outputs = [np.zeros((1, 10, 4), np.float32), classes, scores, np.array([len(rows)], np.float32)]
     roles = dict(zip(ROLES, range(4), strict=True))
-    found = decode(outputs, FLOATS, MODEL_WH, threshold, roles)
+    found = decode(Heads(outputs, FLOATS, MODEL_WH, roles), threshold)
     expected = [(one, score) for one, score in rows if score >= threshold]
     assert list(zip(found.class_ids.tolist(), found.scores.tolist(), strict=True)) == expected
 
 
 def test_other_outputs_are_refused_with_the_sidecar_lines_that_name_them() -> None:
     with pytest.raises(ModelError, match=r"outputs \[1, 3, 4\].*sidecar"):
-        decode([BOXES, BOXES, SCORES, SCORES], FLOATS, MODEL_WH, 0.4, roles={})
+        decode(Heads([BOXES, BOXES, SCORES, SCORES], FLOATS, MODEL_WH, {}), 0.4)

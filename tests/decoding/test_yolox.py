@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
+from edge_runtime.decoding import Heads
 from edge_runtime.decoding.yolox import decode
 from edge_runtime.errors import ModelError
 from edge_runtime.inference import Quantization
@@ -49,7 +50,7 @@ def test_a_box_comes_back_from_the_encoding_of_the_paper(
         centre[0] / stride - x / stride, centre[1] / stride - y / stride, *np.log(np.array(sides) / stride),
     ]  # fmt: skip
     raw[0, row, 4], raw[0, row, 5 + class_id] = 0.9, 0.8
-    found = decode([raw], [Spec()], MODEL_WH, 0.5, ROLES, strides=STRIDES)
+    found = decode(Heads([raw], [Spec()], MODEL_WH, ROLES), 0.5, strides=STRIDES)
     (cx, cy), (width, height) = centre, sides
     expected = [[cx - width / 2, cy - height / 2, cx + width / 2, cy + height / 2]]
     assert_allclose(found.boxes_model, expected, rtol=1e-4, atol=1e-3)
@@ -60,7 +61,7 @@ def test_a_box_comes_back_from_the_encoding_of_the_paper(
 def test_a_huge_size_does_not_overflow() -> None:
     """A damaged or badly quantised model gives anything; a warning per frame helps nobody."""
     raw = np.full((1, CELLS, 6), 500, np.float32)
-    found = decode([raw], [Spec()], MODEL_WH, 0.5, ROLES, strides=STRIDES)
+    found = decode(Heads([raw], [Spec()], MODEL_WH, ROLES), 0.5, strides=STRIDES)
     assert np.isfinite(found.boxes_model).all()
     assert (found.scores == 1).all()
 
@@ -68,13 +69,13 @@ def test_a_huge_size_does_not_overflow() -> None:
 def test_rows_that_are_no_cells_are_refused() -> None:
     """Another input size than the model was exported for."""
     with pytest.raises(ModelError, match=r"yolox: outputs have 41 rows, strides .* make 42"):
-        decode([np.zeros((1, 41, 6), np.float32)], [Spec()], MODEL_WH, 0.5, ROLES, strides=STRIDES)
+        decode(Heads([np.zeros((1, 41, 6), np.float32)], [Spec()], MODEL_WH, ROLES), 0.5, strides=STRIDES)
 
 
 def test_one_quantisation_for_all_is_undone_for_boxes_too() -> None:
     """It may be too coarse to be of use, but what is stored is read right."""
     raw = np.zeros((1, CELLS, 6), np.int8)
     raw[0, 0] = [10, 20, 0, 0, 60, 60]
-    found = decode([raw], [Spec(Quantization(1 / 64, 0))], MODEL_WH, 0.5, ROLES, strides=STRIDES)
+    found = decode(Heads([raw], [Spec(Quantization(1 / 64, 0))], MODEL_WH, ROLES), 0.5, strides=STRIDES)
     assert_allclose(found.boxes_model, [[1.25 - 4, 2.5 - 4, 1.25 + 4, 2.5 + 4]])
     assert_allclose(found.scores, [(60 / 64) ** 2])

@@ -76,7 +76,7 @@ def test_a_unit_for_another_decoder_is_refused(model):
     write_ssd(model)
     model.with_suffix(".toml").write_text('box_unit = "pixels"')
     with pytest.raises(
-        ConfigError, match="box_unit is for yolo, yolov5, yolo_end_to_end, this model is ssd_postprocess"
+        ConfigError, match=r"box_unit is for yolo, yolo_rows, .*yolo_end_to_end, this model is ssd_postprocess"
     ):
         resolve(model)
 
@@ -92,3 +92,20 @@ def test_a_damaged_dictionary_can_be_replaced_by_flags_and_sidecar(model, tmp_pa
     model.with_suffix(".toml").write_text('box_unit = "normalized"')
     spec = resolve_spec(model, file.inputs, file.outputs, labels_file=tmp_path / "labels.txt")
     assert (spec.labels.names, spec.box_unit) == (("cat", "dog"), "normalized")
+
+
+def test_a_head_that_looks_like_a_pose_is_refused_unless_something_says_that_it_has_so_many_classes(model, tmp_path):
+    """Seventeen points of three numbers, a box and a score make 56: as many as a box and 52 classes."""
+    write_model(model, input_shape=(1, 32, 32, 3), outputs=[Scripted("output0", np.zeros((1, 56, 21), np.float32))])
+    with pytest.raises(
+        ModelError,
+        match=r"\[1,56,21\] looks like a YOLO head with key points .* if it is one with 52 classes, write in .*m\.toml",
+    ):
+        resolve(model)
+    (tmp_path / "labels.txt").write_text("\n".join(f"name {number}" for number in range(52)))
+    file = read_model(model)
+    labelled = {"labels_file": tmp_path / "labels.txt"}
+    model.with_suffix(".toml").write_text('box_unit = "pixels"')
+    assert resolve_spec(model, file.inputs, file.outputs, **labelled).num_classes == 52
+    model.with_suffix(".toml").write_text('decoder = "yolo"\nbox_unit = "pixels"')
+    assert resolve(model).num_classes == 52

@@ -13,9 +13,9 @@ from edge_runtime.model.families import (
     count_classes,
     count_rows,
     fits,
-    roles_by_name,
     show_shape,
 )
+from edge_runtime.model.output_names import roles_by_name
 
 SSD, RAW = FAMILIES["ssd_postprocess"], FAMILIES["ssd_anchors"]
 SHAPES = {"boxes": (1, 10, 4), "classes": (1, 10), "scores": (1, 10), "count": (1,)}

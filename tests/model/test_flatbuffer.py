@@ -297,4 +297,4 @@ def test_the_real_files_are_told_as_they_are(shared):
     assert [tensor.signature_name for tensor in tf2.outputs] == ["output_3", "output_2", "output_1", "output_0"]
     assert tf2.signature == "serving_default"
     with pytest.raises(ModelError, match="it looks like an ONNX model"):
-        read_model(models / "yolox_nano_416.onnx")
+        parse_model((models / "yolox_nano_416.onnx").read_bytes(), models / "yolox_nano_416.tflite")

@@ -17,6 +17,15 @@ from edge_runtime.model.heads import name_head
         ([(1, 257, 257, 21)], (257, 257), "a segmentation model"),
         ([(1, 256, 256)], (256, 256), "a segmentation model"),
         ([(1, 120, 160, 1)], (640, 480), "a segmentation model"),
+        ([(1, 1, 17, 3)], (192, 192), "a pose model (MoveNet)"),
+        ([(1, 6, 56)], (256, 256), "a pose model (MoveNet)"),
+        ([(1, 23, 17, 17), (1, 23, 17, 34), (1, 23, 17, 32), (1, 23, 17, 32)], (257, 353), "a pose model (PoseNet)"),
+        ([(1, 195), (1, 1), (1, 256, 256, 1), (1, 64, 64, 39), (1, 117)], (256, 256), "a model of landmarks"),
+        ([(1, 10, 4), (1, 10), (1, 10), (1,), (1, 10, 17, 2), (1, 10, 17)], (320, 320), "a detector with key points"),
+        ([(1, 1, 1, 1404), (1, 1, 1, 1)], (192, 192), "a model of landmarks"),
+        ([(1, 56, 3549)], (416, 416), "a YOLO head with key points (a pose model)"),
+        ([(1, 3549, 56)], (416, 416), "a YOLO head with key points (a pose model)"),
+        ([(1, 300, 57)], (640, 640), "a YOLO head with key points (a pose model)"),
     ],
 )
 def test_known_outputs_are_named(shapes, size_wh, what):
@@ -30,7 +39,6 @@ def test_known_outputs_are_named(shapes, size_wh, what):
         [],
         [()],
         [(1, 5)] * 2,
-        [(1, 1, 17, 3)],
         [(1, 13, 13, 255)],
         [(2, 1001)],
         [(1, 896, 16), (1, 895, 1)],

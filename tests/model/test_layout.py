@@ -26,6 +26,13 @@ def test_both_orders_of_axes_are_told_by_where_the_colours_are(dtype):
     assert layout((1, 3, 4, 3), dtype=dtype) == Layout((4, 3), is_nchw=False)
 
 
+def test_an_input_of_one_channel_is_grey():
+    """Models for grey cameras exist; 3 outweighs 1, as a picture may be one pixel high."""
+    assert layout((1, 240, 320, 1)) == Layout((320, 240), is_nchw=False, channels=1)
+    assert layout((1, 1, 240, 320)) == Layout((320, 240), is_nchw=True, channels=1)
+    assert layout((1, 1, 320, 3)) == Layout((320, 1), is_nchw=False)
+
+
 def test_an_open_batch_is_a_batch_of_one():
     """Keras leaves it open, and engines then take 1."""
     assert layout((1, 8, 6, 3), declared=(-1, 8, 6, 3)) == Layout((6, 8), is_nchw=False)
@@ -47,7 +54,7 @@ def test_a_declared_shape_of_another_tensor_is_not_used():
         ([(0, 8, 8, 3)], {}, "leaves its size open"),
         ([(1, 0, 8, 3)], {}, r"\[1,0,8,3\], which leaves its size open; export it with a fixed size$"),
         ([(1, 1, 1, 3)], {"declared": (1, -1, -1, 3)}, r"\[1,-1,-1,3\], which leaves its size open"),
-        ([(1, 8, 8, 1)], {}, r"\[1,8,8,1\]; needed are 3 channels"),
+        ([(1, 8, 8, 4)], {}, r"\[1,8,8,4\]; needed are 3 channels or 1 \(grey\)"),
         ([(1, 8, 3, 8)], {}, r"needed are 3 channels"),
         ([(1, 8, 8, 3)], {"dtype": "int32"}, r"and type int32; allowed are uint8, int8, int16, float16, float32"),
     ],

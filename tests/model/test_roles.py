@@ -12,7 +12,8 @@ import pytest
 from edge_runtime.errors import ConfigError, ModelError
 from edge_runtime.model.flatbuffer import ModelFile, TensorInfo
 from edge_runtime.model.metadata import Metadata, TensorMetadata
-from edge_runtime.model.roles import OutputFacts, choose_family, choose_roles
+from edge_runtime.model.ranking import choose_family
+from edge_runtime.model.roles import OutputFacts, choose_roles
 from edge_runtime.model.sidecar import Sidecar
 
 SHAPES = {"boxes": (1, 10, 4), "classes": (1, 10), "scores": (1, 10), "count": (1,)}
@@ -176,7 +177,11 @@ def test_outputs_named_wrongly_are_refused(outputs, message):
             [(1, 116, 3549), (1, 104, 104, 32)],
             r"^m\.tflite: \[1,116,3549\], .* looks like a YOLO head with masks .*, which is not decoded here; ",
         ),
-        ([(1, 1001)], r"\[1,1001\] looks like a classifier, not a detector: it finds no boxes; give a detector"),
+        (
+            [(1, 1001)],
+            r"\[1,1001\] looks like a classifier, not a detector: it finds no boxes; run it with --task classify",
+        ),
+        ([(1, 300, 57)], r"looks like a YOLO head with key points \(a pose model\), which is not decoded here"),
         ([(1, 416, 416, 21)], r"looks like a segmentation model, not a detector"),
         (
             [(1, 5), (1, 6)],
@@ -191,7 +196,7 @@ def test_outputs_nobody_decodes_are_refused_by_name(shapes, message):
     """The message says what the model is, what would do, and where to overrule it."""
     with pytest.raises(ModelError, match=message) as caught:
         choose_family(facts([tensor(shape) for shape in shapes], size_wh=(416, 416)))
-    assert "ssd_postprocess" in str(caught.value)
+    assert "docs/models.md" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -200,7 +205,7 @@ def test_outputs_nobody_decodes_are_refused_by_name(shapes, message):
     [
         ([(1, 1917, 4), (1, 1917, 91)], (300, 300), "ssd_anchors"),
         ([(1, 480, 4), (1, 480, 6)], (192, 160), "fcos"),
-        ([(1, 630, 6), (1, 630, 4)], (192, 160), "fcos"),
+        ([(1, 80, 6), (1, 80, 4)], (64, 80), "fcos"),
         ([(1, 3549, 85)], (416, 416), "yolox"),
         ([(1, 3549, 6)], (416, 416), "yolox"),
         ([(1, 84, 3549)], (416, 416), "yolo"),
@@ -211,6 +216,17 @@ def test_outputs_nobody_decodes_are_refused_by_name(shapes, message):
         ([(1, 2125, 112)], (320, 320), "nanodet"),
         ([(1, 896, 16), (1, 896, 1)], (128, 128), "blazeface"),
         ([(1, 896, 1), (1, 896, 16)], (256, 256), "blazeface"),
+        ([(1, 2304, 16), (1, 2304, 1)], (192, 192), "blazeface_full_range"),
+        ([(1, 3549, 84)], (416, 416), "yolo_rows"),
+        ([(1, 3549, 8)], (416, 416), "yolox"),
+        ([(1, 3, 3549), (1, 4, 3549)], (416, 416), "yolo_split"),
+        ([(1, 2100, 112)], (320, 320), "nanodet_v0"),
+        ([(1, 80, 80, 20), (1, 80, 80, 2), (1, 80, 80, 2)], (320, 320), "centernet"),
+        ([(1, 20, 60, 80), (1, 2, 60, 80), (1, 2, 60, 80)], (320, 240), "centernet_planes"),
+        ([(1, 12804, 4), (1, 12804, 91)], (320, 320), "ssd_anchors"),
+        ([(1, cells, columns) for cells in (1600, 400, 100) for columns in (80, 32)], (320, 320), "nanodet_v0_split"),
+        ([(1, cells, columns) for columns in (32, 80) for cells in (25, 1600, 400, 100)], (320, 320), "picodet"),
+        ([(1, cells, columns) for columns in (1, 1, 4, 10) for cells in (1600, 400, 100)], (320, 320), "yunet"),
     ],
 )
 def test_the_number_of_rows_tells_the_families_apart(shapes, size_wh, name):
@@ -230,7 +246,8 @@ def test_the_number_of_rows_decides_against_a_raw_ssd_unless_anchors_speak_for_i
     (tmp_path / "m_anchors.csv").write_text("0,0,1,1\n")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(
-        ModelError, match=r"fit fcos and ssd_anchors; write in m\.toml: decoder = \"fcos\" or decoder = "
+        ModelError,
+        match=r"fit ssd_anchors \(80%\) and fcos \(80%\); write in m\.toml: decoder = \"ssd_anchors\" or decoder = ",
     ):
         choose_family(given)
     assert choose_family(facts(tensors, size_wh=(192, 160), decoder="fcos"))[0] == "fcos"
@@ -254,3 +271,21 @@ def test_the_sidecar_that_is_there_is_the_one_a_message_names():
     given = facts([tensor((1, 5))])
     other = replace(given, sidecar=Sidecar(Path("m.tflite.toml")))
     assert (given.sidecar_path, other.sidecar_path) == (Path("m.toml"), Path("m.tflite.toml"))
+
+
+def test_roles_that_make_no_difference_need_no_name():
+    """YuNet's score is the root of two factors; without names either may be called the class."""
+    shapes = [(1, cells, columns) for columns in (1, 1, 4, 10) for cells in (1600, 400, 100)]
+    roles, _ = choose_roles("yunet", facts([tensor(shape) for shape in shapes], size_wh=(320, 320)))
+    assert {roles["cls_1"], roles["obj_1"]} == {0, 3}
+    assert (roles["bbox_2"], roles["kps_3"]) == (7, 11)
+
+
+def test_sizes_and_offsets_of_a_centernet_need_a_name():
+    """Both are two numbers for each cell; exchanged, every box is nearly a point."""
+    shapes = {"hm": (1, 80, 80, 20), "wh": (1, 80, 80, 2), "reg": (1, 80, 80, 2)}
+    named = facts([tensor(shape, name) for name, shape in shapes.items()], size_wh=(320, 320))
+    assert choose_roles("centernet", named) == ({"scores": 0, "sizes": 1, "offsets": 2}, "tensor names")
+    nameless = facts([tensor(shape) for shape in shapes.values()], size_wh=(320, 320))
+    with pytest.raises(ModelError, match=r"nothing tells which are sizes and offsets; write in m\.toml: \[outputs\]"):
+        choose_roles("centernet", nameless)

@@ -80,7 +80,10 @@ def test_labels_may_be_a_file_beside_the_sidecar(tmp_path):
         ("a" * 3 + " = " + "9" * 5000, "is not TOML"),
         ('colour = "rgb"', r"m\.toml: 'colour' is unknown; did you mean color\?"),
         ("zzz = 1", "'zzz' is unknown; known are decoder, labels, class_offset"),
-        ('decoder = "yolo9"', 'decoder = \'yolo9\' is not allowed; allowed is "ssd_postprocess" or "ssd_anchors"'),
+        (
+            'decoder = "yolo9"',
+            'decoder = \'yolo9\' is not allowed; allowed is "ssd_postprocess" or "centernet_postprocess"',
+        ),
         ("decoder = []", r"decoder = \[\] is not allowed"),
         ('color = "RGB"', 'color = \'RGB\' is not allowed; allowed is "rgb" or "bgr"'),
         ('fit = "crop"', 'fit = \'crop\' is not allowed; allowed is "stretch" or "letterbox"'),

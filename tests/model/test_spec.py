@@ -183,10 +183,11 @@ def test_an_ssd_without_telling_names_leaves_classes_and_scores_open(model):
 
 
 def test_a_raw_ssd_takes_the_anchors_beside_it(model):
-    """Without anchors its numbers mean nothing, so there is no default."""
+    """Six rows are those of no recipe, and without anchors its numbers mean nothing."""
     raw_ssd(model)
     with pytest.raises(
-        ModelError, match=r"there is no m_anchors\.csv beside it; write in .*m\.toml: anchors = \"file\.csv\""
+        ModelError,
+        match=r"there is no m_anchors\.csv beside it, and no published recipe makes so many; write in .*m\.toml: anch",
     ):
         resolve(model)
     raw_ssd(model, anchors=np.zeros((6, 4)))
@@ -194,6 +195,60 @@ def test_a_raw_ssd_takes_the_anchors_beside_it(model):
     assert (spec.decoder, spec.anchors) == ("ssd_anchors", model.with_name("m_anchors.csv"))
     assert spec.origins["anchors"] == "file beside the model"
     assert (spec.roles, spec.origins["roles"]) == ({"boxes": 0, "scores": 1}, "tensor names")
+
+
+def big_raw_ssd(path, size=300, rows=1917, columns=91):
+    boxes, scores = np.zeros((rows, 4), np.uint8), np.zeros((rows, columns), np.uint8)
+    return write_raw_ssd(path, boxes, scores, input_shape=(1, size, size, 3))
+
+
+def test_anchors_are_made_where_the_number_of_rows_is_that_of_a_published_recipe(model):
+    """Nobody ships the anchors with the model; the recipe is known. A file outweighs it, and so does the sidecar."""
+    spec = resolve(big_raw_ssd(model))
+    assert (spec.decoder, spec.anchors, spec.anchor_recipe) == ("ssd_anchors", None, "ssd")
+    assert spec.origins["anchors"] == "number of rows, as the recipe ssd makes"
+    model.with_suffix(".toml").write_text('anchor_recipe = "ssd"')
+    assert resolve(model).origins["anchor_recipe"] == "sidecar m.toml"
+    model.with_suffix(".toml").write_text('anchor_recipe = "ssd_fpn"')
+    with pytest.raises(
+        ConfigError, match=r"'ssd_fpn' makes \d+ anchors for an input of 300x300, the model has 1917; correct or remove"
+    ):
+        resolve(model)
+    model.with_suffix(".toml").unlink()
+    model.with_name("m_anchors.csv").write_text("0,0,1,1\n")
+    assert resolve(model).anchors == model.with_name("m_anchors.csv")
+
+
+def test_anchors_come_from_one_place(model):
+    """Two lines for the same thing are a mistake; so is one for a model that has none."""
+    write_ssd(model)
+    model.with_suffix(".toml").write_text('anchor_recipe = "ssd"')
+    with pytest.raises(ConfigError, match="anchor_recipe is for ssd_anchors, this model is ssd_postprocess; remove it"):
+        resolve(model)
+    model.with_name("a.csv").write_text("0,0,1,1\n")
+    model.with_suffix(".toml").write_text('anchor_recipe = "ssd"\nanchors = "a.csv"')
+    with pytest.raises(ConfigError, match="anchors and anchor_recipe: the anchors are from a file or made; remove one"):
+        resolve(model)
+
+
+@pytest.mark.parametrize("shape", [(1, 24, 40, 1), (1, 1, 24, 40)])
+def test_a_grey_input_takes_one_number_a_pixel(model, shape):
+    """Whatever colours the family has; the mean of three channels is that of their mean."""
+    write_ssd(model, input_shape=shape, input_dtype="float32", metadata=embedded_metadata(mean=(1, 2, 3), std=(4,)))
+    spec = resolve(model)
+    assert (spec.color, spec.is_nchw, spec.size_wh) == ("grey", shape[1] == 1, (40, 24))
+    assert (spec.mean, spec.std, spec.origins["color"]) == ((2,) * 3, (4,) * 3, "one channel")
+
+
+def test_an_efficientdet_is_an_ssd_with_its_own_scaling(model):
+    """It ends in the same operator; its metadata says the rest."""
+    metadata = embedded_metadata(mean=(127,), std=(128,))
+    packed = {"labelmap.txt": "\n".join(f"name {number}" for number in range(90))}
+    options = {"num_classes": 90, "input_shape": (1, 320, 320, 3), "metadata": metadata, "packed": packed}
+    spec = resolve(write_postprocess_ssd(model, **options, input_dtype="float32"))
+    assert (spec.decoder, spec.mean, spec.std, spec.num_classes) == ("ssd_postprocess", (127,) * 3, (128,) * 3, 90)
+    assert spec.labels.name_of(0) == "name 0"
+    assert resolve(write_postprocess_ssd(model, **options)).mean is None
 
 
 def test_the_sidecar_may_name_other_anchors(model):
@@ -271,9 +326,50 @@ def test_a_model_that_cannot_be_run_is_refused_in_one_line(model, kind, message)
 
 
 def test_a_classifier_is_named_as_such(model):
-    """The commonest wrong model."""
-    with pytest.raises(ModelError, match=r"\[1,1001\] looks like a classifier, not a detector"):
+    """The commonest wrong model; the flag that runs it is named."""
+    with pytest.raises(ModelError, match=r"\[1,1001\] looks like a classifier, not a detector: .* --task classify"):
         resolve(write_classifier(model))
+    spec = resolve(write_classifier(model), task="classify")
+    assert (spec.decoder, spec.num_classes, spec.fit) == ("classify", 1001, "stretch")
+    assert spec.roles == {"scores": 0}
+
+
+def test_a_detector_given_as_a_classifier_is_refused(model):
+    """The flag stands in a file of settings, and the model has been replaced."""
+    with pytest.raises(
+        ModelError, match=r"are no classifier's, needed is one row of scores.* leave out --task classify"
+    ):
+        resolve(write_ssd(model), task="classify")
+    model.with_suffix(".toml").write_text('decoder = "ssd_postprocess"')
+    with pytest.raises(ModelError, match="decoder = 'ssd_postprocess' is for --task detect, not classify"):
+        resolve(model, task="classify")
+    model.with_suffix(".toml").write_text('decoder = "classify"')
+    with pytest.raises(
+        ModelError, match="decoder = 'classify' is for --task classify, not detect; give --task classify"
+    ):
+        resolve(write_classifier(model))
+
+
+def test_what_a_classifier_puts_out_may_be_said_by_the_sidecar(model):
+    """Numbers that happen to lie within 0 and 1 look like probabilities."""
+    write_classifier(model)
+    assert resolve(model, task="classify").origins["score_kind"] == "the values"
+    model.with_suffix(".toml").write_text('score_kind = "logits"')
+    spec = resolve(model, task="classify")
+    assert (spec.score_kind, spec.origins["score_kind"]) == ("logits", "sidecar m.toml")
+    with pytest.raises(ConfigError, match="score_kind is for classify, this model is ssd_postprocess; remove it"):
+        resolve(write_ssd(model))
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v1_0.25_128_quant", "mobilenet_v1_0.25_224_float32"])
+def test_real_classifiers_say_that_they_end_in_probabilities(shared, name):
+    """The last operator tells, so that no frame is decoded by chance."""
+    spec = resolve(shared / "models" / f"{name}.tflite", task="classify")
+    assert (spec.num_classes, spec.score_kind, spec.origins["score_kind"]) == (
+        1001,
+        "probabilities",
+        "operator SOFTMAX",
+    )
 
 
 FCOS_SIDECAR = 'decoder = "fcos"\nlabels = ["cube", "ball"]\nstrides = [8]\n'

@@ -56,6 +56,7 @@ def test_a_float_output_made_from_integers_holds_no_more_than_they_do():
         (1 / 256, -128, "yolox", "boxes are cut off, .* share one quantisation, 0 to 0.996 in steps of 0.00391"),
         (0.05, 0, "yolox", "scores are coarse, .* share one quantisation, -6.4 to 6.35 in steps of 0.05"),
         (2.5, -128, "yolo", "scores are coarse, .* 0 to 638 in steps of 2.5"),
+        (0.0045, -119, "yolo", "scores have steps of 0.0045, .* -0.0405 to 1.11 in steps of 0.0045"),
     ],
 )
 def test_boxes_and_scores_that_share_a_range_too_small_for_one_are_warned_of(scale, zero_point, decoder, said):
@@ -64,20 +65,22 @@ def test_boxes_and_scores_that_share_a_range_too_small_for_one_are_warned_of(sca
 
 
 def test_a_shared_range_that_suffices_is_not_warned_of():
-    """Normalised boxes and scores are both 0 to 1; 16 bits are enough for everything."""
-    assert shared_range_warning(facts(integers(0.0045, -119)), "yolo", ROLES) is None
+    """Scores lose nothing while the step is that of 8 bits of their own; 16 bits are enough for everything."""
+    assert shared_range_warning(facts(integers(0.00391, -128)), "yolo", ROLES) is None
     assert shared_range_warning(facts(integers(0.001, 0, "int16")), "yolox", ROLES) is None
     assert shared_range_warning(facts(floats()), "yolox", ROLES) is None
     assert shared_range_warning(facts(integers(1.0, 0)), "fcos", {"boxes": 0, "scores": 1}) is None
 
 
-def test_the_real_broken_model_is_warned_of_and_the_good_ones_are_not(shared, caplog):
-    """Its accuracy is a twentieth of the float model's."""
+def test_the_real_models_that_share_a_scale_are_warned_of_with_the_step(shared, caplog):
+    """The accuracy of the broken one is a twentieth of the float model's; the other loses little, and says so."""
     for name in ("yolox_nano_416_int8_BROKEN", "yolox_nano_416_float16", "agpl-3.0/yolo11n_full_integer_quant_416"):
         path = shared / "models" / f"{name}.tflite"
         file = read_model(path)
         resolve_spec(path, file.inputs, file.outputs)
-    (record,) = [one for one in caplog.records if one.levelno == logging.WARNING]
-    assert "boxes are cut off" in record.getMessage()
-    assert "in steps of 0.00391" in record.getMessage()
-    assert "BROKEN" in record.getMessage()
+    broken, fair = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+    assert "boxes are cut off" in broken
+    assert "in steps of 0.00391" in broken
+    assert "BROKEN" in broken
+    assert "scores have steps of 0.00452" in fair
+    assert "yolo11n" in fair

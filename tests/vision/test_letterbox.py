@@ -49,3 +49,14 @@ def test_each_fit_puts_the_frame_where_its_family_expects_it() -> None:
 def test_an_unknown_fit_lists_the_known_ones() -> None:
     with pytest.raises(ValueError, match="letterbox-topleft"):
         fit((10, 10), (10, 10), "crop")
+
+
+@given(sizes, model_sizes, st.sampled_from(FITS), arrays(np.float32, (3, 4), elements=st.floats(0, 1, width=32)))
+def test_points_go_where_the_corners_of_boxes_go(
+    frame_wh: tuple[int, int], model_wh: tuple[int, int], how: str, parts: np.ndarray
+) -> None:
+    """A box is two points; eyes that leave their face would tell of two geometries."""
+    letterbox = fit(frame_wh, model_wh, how)
+    boxes_model = parts * np.array([*model_wh, *model_wh], np.float32)
+    points = letterbox.points_to_frame(boxes_model.reshape(3, 2, 2))
+    assert_allclose(points.reshape(3, 4), letterbox.to_frame(boxes_model))

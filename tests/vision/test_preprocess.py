@@ -41,6 +41,9 @@ FORMATS = [
     wanted("float32", mean=(10.0, 20.0, 30.0), std=(1.0, 2.0, 3.0), color="bgr"),
     wanted("float16", mean=(0.0,) * 3, std=(255.0,) * 3),
     wanted("uint8", mean=(0.0,) * 3, std=(255.0,) * 3, scale=0.01, zero_point=3),
+    *(wanted(dtype, color="grey") for dtype in ("uint8", "int8")),
+    *(wanted(dtype, color="grey", mean=HALF, std=HALF) for dtype in ("float16", "float32")),
+    wanted("int16", color="grey", mean=HALF, std=HALF, scale=1 / 32767),
 ]
 
 
@@ -52,9 +55,10 @@ def test_every_type_layout_and_colour_order_holds_what_the_formula_says(form: In
     image = picture(100, 60)
     tensor, _ = preprocess(form, image)
     small = cv2.resize(image, form.size_wh)
-    channels = small if form.color == "bgr" else small[..., ::-1]
+    channels = {"bgr": small, "rgb": small[..., ::-1], "grey": cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)[..., None]}
+    picked = channels[form.color]
     table = pixel_table(form)
-    expected = channels if table is None else table[channels, np.arange(3)]
+    expected = picked if table is None else table[picked, np.arange(picked.shape[2])]
     expected = expected.transpose(2, 0, 1) if is_nchw else expected
     assert tensor.dtype == form.dtype
     assert tensor.flags.c_contiguous
