@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.decoding import DECODERS, Candidates, Decoder
+from edge_runtime.decoding import DECODERS, Candidates, Decoder, Heads
 from edge_runtime.detections import Detections
 from edge_runtime.errors import ConfigError
-from edge_runtime.inference import Backend, BackendInfo, TensorSpec
+from edge_runtime.inference import Backend, BackendInfo, TensorSpec, Watched
 from edge_runtime.inference.select import open_backend
+from edge_runtime.model.families import FAMILIES
 from edge_runtime.model.flatbuffer import read_model
 from edge_runtime.model.spec import ModelSpec, resolve_spec
+from edge_runtime.model.store import find_model
 from edge_runtime.vision.boxes import clip
 from edge_runtime.vision.letterbox import Letterbox
 from edge_runtime.vision.nms import best_first, nms
@@ -29,6 +31,7 @@ from edge_runtime.vision.preprocess import InputFormat, Preprocessor, Shrunk
 
 if TYPE_CHECKING:
     from edge_runtime.model.labels import Labels
+    from edge_runtime.result import StateChange
 
 log = logging.getLogger(__name__)
 
@@ -63,33 +66,54 @@ class Detector:
         iou_threshold: float | None = None,
         max_detections: int = 100,
         classes: Sequence[str] = (),
+        task: str = "detect",
+        isolation: str = "auto",
+        fallback: str = "none",
+        invoke_timeout_s: float | None = None,
+        explain: bool = False,
     ) -> None:
         """Open the model.
 
         Args:
-            model: a .tflite file.
+            model: a .tflite or .onnx file.
             labels: a label file, where the model brings none or the wrong one.
-            backend: "auto", "cpu", "edgetpu", "edgetpu:usb:0", "gpu", "gpu:/path/lib.so".
+            backend: "auto", "cpu", "edgetpu", "edgetpu:usb:0", "gpu", "gpu:/path/lib.so", "onnx",
+                "onnx:cuda", "onnx:tensorrt", "remote:grpc://host:8001/MODEL".
             engine: "auto", "litert" or "tflite-runtime".
             num_threads: None measures once what is best on this board.
             score_threshold: 0 to 1.
             iou_threshold: 0 to 1; None is what the model's family needs.
             max_detections: the best so many are kept.
             classes: names to keep; empty keeps all.
+            task: "detect", or "classify" for labels of the whole picture; the box of each is the picture then.
+            isolation: "thread", "process" for a child process that may hang or crash, or "auto": that for accelerators.
+            fallback: "cpu" has the CPU serve where the backend cannot be opened; "none" makes that an error.
+            invoke_timeout_s: when an invoke in a child counts as hung; None learns it.
+            explain: say in the log how the backend was chosen.
 
         Raises:
             ConfigError: a setting or the label file is wrong.
             ModelError: the file is missing, damaged, or nothing here decodes it.
             BackendError: the engine or the device is missing or refuses.
         """
-        path = Path(model)
+        path = find_model(Path(model))
         file = read_model(path)
         label_file = None if labels is None else Path(labels)
         if file.is_edgetpu:  # what is no detector is refused without asking for a device first
-            resolve_spec(path, file.inputs, file.outputs, labels_file=label_file, model_file=file)
-        opened = open_backend(path, backend, is_edgetpu=file.is_edgetpu, engine=engine, num_threads=num_threads)
+            resolve_spec(path, file.inputs, file.outputs, labels_file=label_file, model_file=file, task=task)
+        opened = open_backend(
+            path,
+            backend,
+            is_edgetpu=file.is_edgetpu,
+            engine=engine,
+            num_threads=num_threads,
+            isolation=isolation,
+            fallback=fallback,
+            invoke_timeout_s=invoke_timeout_s,
+            explain=explain,
+        )
         try:
-            spec = resolve_spec(path, opened.inputs, opened.outputs, labels_file=label_file, model_file=file)
+            spec = resolve_spec(path, opened.inputs, opened.outputs, labels_file=label_file, model_file=file, task=task)
             self._set_up(opened, spec, score_threshold, iou_threshold, max_detections, classes)
         except BaseException:
             opened.close()  # a device would stay taken while the error lives
@@ -132,6 +156,7 @@ class Detector:
         self._wanted_ids = _wanted_ids(spec.labels, classes)
         wanted = input_format(backend.inputs[0], spec)
         self._preprocessor = Preprocessor(wanted)
+        self.task = FAMILIES[spec.decoder].task
         log.info(
             "model ready decoder=%s input=%dx%d %s labels=%s",
             spec.decoder, *wanted.size_wh, wanted.dtype, len(spec.labels.names) if spec.labels else "none",
@@ -186,11 +211,15 @@ class Detector:
 
     def decode(self, invoked: Invoked) -> Detections:
         """Return what the answer means, in pixels of the frame."""
-        found = self._decode(invoked.outputs, self._specs, self.spec.size_wh, self._score_threshold, self.spec.roles)
+        heads = Heads(invoked.outputs, self._specs, self.spec.size_wh, self.spec.roles)
+        with np.errstate(over="ignore", invalid="ignore"):  # what a damaged model gives is left out below
+            found = self._decode(heads, self._score_threshold)
         kept = self._keep(found)
         letterbox = invoked.letterbox
         boxes = clip(letterbox.to_frame(found.boxes_model[kept]), letterbox.frame_wh)
-        return Detections(boxes, np.minimum(found.scores[kept], np.float32(1)), found.class_ids[kept])
+        scores = np.minimum(found.scores[kept], np.float32(1))
+        points = None if found.points_model is None else letterbox.points_to_frame(found.points_model[kept])
+        return Detections(boxes, scores, found.class_ids[kept], keypoints=points)
 
     def names_of(self, detections: Detections) -> tuple[str, ...]:
         """Return (n,) the label of each detection; "class 7" where the model has no label for it."""
@@ -201,6 +230,11 @@ class Detector:
     def describe(self) -> BackendInfo:
         """Return what actually runs the model."""
         return self.backend.describe()
+
+    def watch(self, tell: Callable[[StateChange], object]) -> None:
+        """Have it told, from any thread, when the backend is lost, replaced, or back."""
+        if isinstance(self.backend, Watched):
+            self.backend.watch(tell)
 
     def close(self) -> None:
         """Free the engine and its device."""
@@ -216,7 +250,7 @@ class Detector:
 
     def _keep(self, found: Candidates) -> NDArray[np.intp]:
         """Return the indices of the candidates to report, best first."""
-        rows = np.arange(len(found.scores))
+        rows = np.flatnonzero(found.class_ids >= 0)
         if self._wanted_ids is not None:
             rows = rows[np.isin(found.class_ids, self._wanted_ids)]
         boxes, scores, class_ids = found.boxes_model[rows], found.scores[rows], found.class_ids[rows]
@@ -231,6 +265,9 @@ def _decoder(spec: ModelSpec) -> Decoder:
     home = import_module(module)
     if spec.anchors is not None:
         bound: Decoder = home.with_anchors(home.read_anchors(spec.anchors))
+        return bound
+    if spec.anchor_recipe is not None:
+        bound = home.for_recipe(spec.anchor_recipe, spec.size_wh)
         return bound
     set_up: Decoder = partial(getattr(home, function), **{name: getattr(spec, name) for name in family.settings})
     return set_up

@@ -28,6 +28,8 @@ class CaptureError(EdgeRuntimeError, OSError):
     """The source cannot be opened, or was lost."""
 
     exit_code = 4
+    retry_after_s = 0.0
+    """Sooner than this another try is of no use, or does harm."""
 
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
@@ -35,6 +37,12 @@ class CaptureError(EdgeRuntimeError, OSError):
 
 class FrameTimeoutError(CaptureError, TimeoutError):
     """The source is open but sent no frame in time."""
+
+
+class LoginError(CaptureError):
+    """The camera refuses user or password. Some lock an account out after five wrong tries within half an hour."""
+
+    retry_after_s = 600.0
 
 
 class BackendError(EdgeRuntimeError, RuntimeError):
@@ -49,6 +57,10 @@ class BackendMissingError(BackendError):
 
 class InvokeError(BackendError):
     """One inference failed."""
+
+
+class BackendDownError(InvokeError):
+    """Nothing can run the model at the moment; it is tried again in the background. Its cause is the lost invoke."""
 
 
 class OutputError(EdgeRuntimeError, OSError):

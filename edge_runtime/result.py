@@ -18,6 +18,7 @@ class Result:
     labels: tuple[str, ...]  # (n,), the name of each detection, in the order of the detections
     stages_ns: Mapping[str, int]  # nanoseconds of "wait", "preprocess", "invoke" and "decode"
     finished_ns: int  # monotonic clock, the moment the detections were ready
+    task: str = "detect"  # or "classify": the labels are of the whole frame
 
     @property
     def latency_ns(self) -> int:

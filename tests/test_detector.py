@@ -60,6 +60,65 @@ def test_detections_come_best_first_in_pixels_of_the_frame() -> None:
     assert_allclose(found.boxes[2], [40, 10, 200, 50], rtol=1e-5)
 
 
+FACES = replace(SPEC, decoder="blazeface", size_wh=(40, 20), fit="letterbox", roles={"boxes": 0, "scores": 1},
+                labels=Labels(("face",)), strides=(20,))  # fmt: skip
+
+
+def faces() -> FakeBackend:
+    """Return a model with two faces on four anchors, the second the surer one."""
+    boxes, scores = np.zeros((1, 4, 16), np.float32), np.full((1, 4, 1), -9, np.float32)
+    boxes[0, 0], boxes[0, 2] = [0, 0, 8, 8, *[1] * 12], [0, 0, 4, 4, *[-2] * 12]
+    scores[0, 0], scores[0, 2] = 1, 3
+    outputs = [TensorSpec("b", boxes.shape, boxes.dtype), TensorSpec("s", scores.shape, scores.dtype)]
+    return FakeBackend([INPUT], outputs, lambda inputs: [boxes, scores])
+
+
+def test_key_points_stay_with_their_face_in_pixels_of_the_frame() -> None:
+    """Sorting, suppression and the letterbox must move them as they move the boxes."""
+    found = Detector.from_backend(faces(), FACES).detect(image(400, 100))  # ten times smaller, 5 rows of border above
+    assert_allclose(found.scores, 1 / (1 + np.exp([-3.0, -1.0])), rtol=1e-5)
+    assert_allclose(found.keypoints[:, 0], [[280, 30], [110, 60]], rtol=1e-5)
+    assert_allclose(found[found.scores > 0.9].keypoints.shape, (1, 6, 2))
+
+
+def test_a_class_below_the_first_is_no_detection() -> None:
+    """A damaged float model gives such numbers, and Python would count them from the last label."""
+    rows = [*ROWS, (0.95, (0, 0, 1, 1), -7)]
+    assert_allclose(Detector.from_backend(backend(rows), SPEC).detect(image()).scores, [0.9, 0.7, 0.5])
+
+
+CLASSES = replace(SPEC, decoder="classify", roles={"scores": 0}, labels=Labels(("cat", "dog", "cow")))
+
+
+def test_a_classifier_gives_labels_of_the_whole_frame() -> None:
+    """The same columns as a detector's, so that every output takes them."""
+    values = np.array([[0.3, 0.6, 0.1]], np.float32)
+    backend = FakeBackend([INPUT], [TensorSpec("p", (1, 3), np.dtype("float32"))], lambda inputs: [values])
+    detector = Detector.from_backend(backend, CLASSES, score_threshold=0.2)
+    found = detector.detect(image(400, 100))
+    assert (detector.task, detector.names_of(found)) == ("classify", ("dog", "cat"))
+    assert_allclose(found.boxes, [[0, 0, 400, 100]] * 2)
+    best = Detector.from_backend(backend, CLASSES, score_threshold=0, max_detections=1).detect(image())
+    assert best.class_ids.tolist() == [1]
+
+
+def test_anchors_are_made_where_the_spec_names_a_recipe() -> None:
+    """The box of an encoding of zeros is the anchor itself."""
+    encodings, scores = np.zeros((1, 2034, 4), np.uint8), np.zeros((1, 2034, 2), np.uint8)
+    scores[0, -1, 1] = 255
+    quantized = Quantization(1 / 256, 0)
+    outputs = [TensorSpec("b", encodings.shape, encodings.dtype, quantized),
+               TensorSpec("s", scores.shape, scores.dtype, quantized)]  # fmt: skip
+    source = TensorSpec("image", (1, 320, 320, 3), np.dtype("uint8"), Quantization(1 / 128, 128))
+    spec = replace(
+        SPEC, decoder="ssd_anchors", size_wh=(320, 320), roles={"boxes": 0, "scores": 1}, anchor_recipe="ssd"
+    )
+    detector = Detector.from_backend(FakeBackend([source], outputs, lambda inputs: [encodings, scores]), spec)
+    side = np.sqrt(0.95)
+    (box,) = detector.detect(image(100, 100)).boxes
+    assert_allclose(box, np.array([0.5 - side / 2] * 2 + [0.5 + side / 2] * 2) * 100, rtol=1e-5)
+
+
 def test_classes_keeps_only_what_was_named() -> None:
     detector = Detector.from_backend(backend(), SPEC, classes=["car"])
     found = detector.detect(image())

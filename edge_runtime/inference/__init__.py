@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from edge_runtime.result import StateChange
+
 BACKENDS = {
     "cpu": "edge_runtime.inference.tflite:open_cpu",
     "edgetpu": "edge_runtime.inference.edgetpu:open_edgetpu",
     "gpu": "edge_runtime.inference.gpu:open_gpu",
+    "onnx": "edge_runtime.inference.onnx:open_onnx",
+    "remote": "edge_runtime.inference.remote:open_remote",
 }
 
 
@@ -47,11 +51,17 @@ class BackendInfo:
     delegate: str | None  # what took nodes away from the plain CPU kernels: "XNNPACK", "libedgetpu.so.1 usb:0"
     nodes: int  # operators in the model
     delegated_nodes: int  # of these, how many the delegate runs
+    is_isolated: bool = False  # in a child process
 
     def __str__(self) -> str:
         share = f"{self.delegate} runs {self.delegated_nodes} of {self.nodes} nodes" if self.delegate else "no delegate"
+        if not self.nodes and self.delegate:
+            share = self.delegate  # its nodes are not counted
+        if not self.threads:  # a server has its own
+            return f"{self.backend} on {self.engine} {self.engine_version}, {share}"
         threads = f"{self.threads} thread" + ("" if self.threads == 1 else "s")
-        return f"{self.backend} on {self.engine} {self.engine_version}, {threads}, {share}"
+        where = ", in a child process" if self.is_isolated else ""
+        return f"{self.backend} on {self.engine} {self.engine_version}, {threads}, {share}{where}"
 
 
 class Backend(Protocol):
@@ -73,3 +83,11 @@ class Backend(Protocol):
     def describe(self) -> BackendInfo: ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Watched(Protocol):
+    """A backend that may be lost and come back."""
+
+    def watch(self, tell: Callable[[StateChange], object]) -> None:
+        """Have each change told, from any thread; also those from before that nobody has been told."""

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
 
@@ -86,6 +85,8 @@ def version_of(package: str, module: str) -> str:
     own = getattr(import_module(module), "__version__", None)
     if own:
         return str(own)
+    from importlib.metadata import PackageNotFoundError, version  # 2.5 MB, which few need
+
     try:
         return version(package)
     except PackageNotFoundError:
@@ -108,18 +109,19 @@ def one_line(error: BaseException | str) -> str:
 
 
 @contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Send what native code prints to file descriptor 2 to the debug log instead.
+def quiet_stderr() -> Iterator[list[str]]:
+    """Send what native code prints to file descriptor 2 to the debug log, and to the list it gives, instead.
 
     The engines greet on it and cannot be told not to. For the moment of opening only: other threads' words would
     be taken along. One thread at a time, as two that swap the descriptor crosswise would lose it. A pipe needs no
     folder that can be written; what it cannot hold is dropped, rather than waited for.
     """
+    lines: list[str] = []
     with _STDERR:
         try:
             kept = os.dup(2)
         except OSError:  # the process was started without one
-            yield
+            yield lines
             return
         reading, writing = os.pipe()
         os.set_blocking(reading, False)
@@ -127,11 +129,12 @@ def quiet_stderr() -> Iterator[None]:
         os.dup2(writing, 2)
         os.close(writing)
         try:
-            yield
+            yield lines
         finally:
             os.dup2(kept, 2)
             os.close(kept)
             with os.fdopen(reading, "rb", buffering=0) as caught:
                 said = caught.read(1 << 16) or b""
             for line in said.decode(errors="replace").splitlines():
+                lines.append(line)
                 log.debug("engine said %s", line)

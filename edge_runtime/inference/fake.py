@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edge_runtime.errors import InvokeError
 from edge_runtime.inference import BackendInfo, TensorSpec
+from edge_runtime.inference.checks import check_tensors
 
 Script = Callable[[Sequence[NDArray[Any]]], Sequence[NDArray[Any]]]
 
@@ -18,34 +19,18 @@ class FakeBackend:
     """Answers each invoke with what the script returns for its inputs, checked against the declared outputs."""
 
     def __init__(self, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], script: Script) -> None:
-        self._inputs = tuple(inputs)
-        self._outputs = tuple(outputs)
+        self.inputs = tuple(inputs)
+        self.outputs = tuple(outputs)
         self._script = script
         self.invokes = 0
         self.is_closed = False
 
-    @property
-    def inputs(self) -> tuple[TensorSpec, ...]:
-        return self._inputs
-
-    @property
-    def outputs(self) -> tuple[TensorSpec, ...]:
-        return self._outputs
-
     def invoke(self, inputs: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
         """Return the script's answer; refuse inputs that a real engine would refuse."""
-        if self.is_closed:
-            raise InvokeError("fake: invoke after close")
-        if len(inputs) != len(self._inputs):
-            raise InvokeError(f"fake: got {len(inputs)} inputs, allowed is {len(self._inputs)}")
-        for tensor, spec in zip(inputs, self._inputs, strict=True):
-            if tensor.shape != spec.shape or tensor.dtype != spec.dtype:
-                raise InvokeError(
-                    f"fake: {spec.name} wants {spec.dtype} {spec.shape}, got {tensor.dtype} {tensor.shape}"
-                )
+        check_tensors("fake", self.inputs, inputs, is_closed=self.is_closed)
         self.invokes += 1
         answer = [np.array(one) for one in self._script(inputs)]  # copies, as an engine's are
-        for tensor, spec in zip(answer, self._outputs, strict=True):
+        for tensor, spec in zip(answer, self.outputs, strict=True):
             if tensor.dtype != spec.dtype:
                 raise InvokeError(f"fake: {spec.name} should be {spec.dtype}, the script returned {tensor.dtype}")
         return answer

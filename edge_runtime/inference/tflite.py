@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 
 from edge_runtime.errors import InvokeError, ModelError
 from edge_runtime.inference import BackendInfo, Quantization, TensorSpec
+from edge_runtime.inference.agreement import Ranked
+from edge_runtime.inference.checks import check_call
+from edge_runtime.inference.edgetpu_runtime import newer_runtime_in
 from edge_runtime.inference.engine import Engine, load_engine, one_line, quiet_stderr
-from edge_runtime.inference.nodes import count_nodes, list_nodes
+from edge_runtime.inference.nodes import Node, count_nodes, list_nodes
 
 NOT_ON_CPU = (
     "cannot run on the CPU; plug one in and use --backend edgetpu, or give the model from before edgetpu_compiler"
@@ -32,7 +35,7 @@ def open_cpu(model: Path, *, engine: str = "auto", num_threads: int = 1, device:
 
 
 class TfliteBackend:
-    """One interpreter with its tensors. One thread at a time; only `close` and the properties may be called beside."""
+    """One interpreter with its tensors. One thread at a time; only `close` and the attributes may be used beside."""
 
     def __init__(
         self,
@@ -65,28 +68,20 @@ class TfliteBackend:
         self._interpreter: Any = interpreter  # None once closed
         self._input_indices = [detail["index"] for detail in inputs]
         self._output_indices = [detail["index"] for detail in outputs]
-        self._inputs = tuple(_spec(detail, names) for detail in inputs)
-        self._outputs = tuple(_spec(detail, names) for detail in outputs)
+        self.inputs = tuple(_spec(detail, names) for detail in inputs)
+        self.outputs = tuple(_spec(detail, names) for detail in outputs)
         # Counted here and not when asked: another thread that looks into the interpreter makes its next invoke raise.
-        nodes, delegated = count_nodes(before or list_nodes(interpreter))
+        listed = before or list_nodes(interpreter)
+        nodes, delegated = count_nodes(listed)
+        self.ranked = _find_ranked(listed, self._output_indices)
+        """Which outputs are rows in the order of their scores; None without built-in post-processing."""
         name = delegate_name or ("XNNPACK" if delegated else None)
         self._info = BackendInfo(backend, engine.name, engine.version, num_threads, name, nodes, delegated)
-
-    @property
-    def inputs(self) -> tuple[TensorSpec, ...]:
-        return self._inputs
-
-    @property
-    def outputs(self) -> tuple[TensorSpec, ...]:
-        return self._outputs
 
     def invoke(self, inputs: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
         """Return copies of the outputs: they cost microseconds, and a live view would forbid the next invoke."""
         interpreter = self._interpreter
-        if interpreter is None:
-            raise InvokeError(f"{self._model.name}: invoke after close; open the model again")
-        if len(inputs) != len(self._input_indices):
-            raise InvokeError(f"{self._model.name}: got {len(inputs)} inputs, allowed is {len(self._input_indices)}")
+        check_call(self._model.name, self.inputs, inputs, is_closed=interpreter is None)
         try:
             for index, tensor in zip(self._input_indices, inputs, strict=True):
                 interpreter.set_tensor(index, tensor)
@@ -107,10 +102,24 @@ def _refusal(model: Path, backend: str, error: Exception) -> ModelError:
     """Return what the engine raised on opening as an error that names the file."""
     if "unresolved custom op: edgetpu-custom-op" in str(error).lower():
         return ModelError(f"{model}: is compiled for the Edge TPU and {NOT_ON_CPU if backend == 'cpu' else NOT_TAKEN}")
+    if (newer := newer_runtime_in(model, str(error))) is not None:
+        return newer
     return ModelError(
         f"{model}: the engine refuses this file, it may be damaged or need operators that are not built in "
         f"({one_line(error)}); copy or convert it again"
     )
+
+
+def _find_ranked(nodes: Sequence[Node], outputs: Sequence[int]) -> Ranked | None:
+    """Return where the outputs of a built-in TFLite_Detection_PostProcess are among the model's.
+
+    Source: tensorflow/lite/kernels/detection_postprocess.cc: boxes, classes, scores and their number, in this order.
+    """
+    found = next((node.outputs for node in nodes if node.name == "TFLite_Detection_PostProcess"), ())
+    if len(found) < 3 or not set(found[:3]) <= set(outputs):
+        return None
+    boxes, classes, scores = (outputs.index(tensor) for tensor in found[:3])
+    return Ranked(boxes, classes, scores)
 
 
 def _signature_names(interpreter: Any) -> dict[tuple[int, str], str]:

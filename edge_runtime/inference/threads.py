@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_runtime.inference import Backend
-from edge_runtime.inference.engine import Engine
-from edge_runtime.inference.verdicts import model_key, recall, remember
+from edge_runtime.inference.verdicts import NamedEngine, model_key, recall, remember
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +69,7 @@ def pick(medians_ns: Mapping[int, float]) -> int:
     return best
 
 
-def choose_threads(model: Path, engine: Engine, reopen: Callable[[int], Backend], folder: Path | None) -> int:
+def choose_threads(model: Path, engine: NamedEngine, reopen: Callable[[int], Backend], folder: Path | None) -> int:
     """Return the thread count for this model here, from the folder's memory or from a short measurement.
 
     Args:

@@ -11,17 +11,27 @@ import os
 import platform
 import pwd
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from edge_runtime.errors import ModelError
-from edge_runtime.inference.engine import Engine
 from edge_runtime.wholefile import write_whole
 
 log = logging.getLogger(__name__)
 
 FILE_NAME = "verdicts.json"
 MAX_ENTRIES = 200
+
+
+class NamedEngine(Protocol):
+    """What a measurement depends on of an engine."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> str: ...
 
 
 def cache_folder(environment: Mapping[str, str] = os.environ) -> Path | None:
@@ -45,20 +55,38 @@ def _home_of_user() -> str | None:
         return None
 
 
-def model_key(model: Path, engine: Engine, cores: int) -> str:
+def model_key(model: Path, engine: NamedEngine, cores: int) -> str:
     """Return a name for this model on this engine and board: all that a measurement depends on.
 
     Raises:
         ModelError: the file cannot be read.
     """
-    import hashlib  # brings OpenSSL, 3.6 MB of memory: only for those who measure
-
     try:
-        with model.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = sha256_of(model)
     except OSError as exc:
         raise ModelError(f"{model}: cannot be read: {exc.strerror or exc}; give the path of a .tflite file") from exc
     return f"{digest} {engine.name} {engine.version} {platform.machine()} {platform.node()} {board_name()} {cores}"
+
+
+def sha256_of(file: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal digits.
+
+    By Python's own module, named so since 3.12 and before: every start comes here, and hashlib brings OpenSSL, 3.6 MB
+    of memory.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    for home in ("_sha2", "_sha256", "hashlib"):
+        try:
+            digest = import_module(home).sha256()
+            break
+        except ImportError:
+            continue
+    with file.open("rb") as opened:
+        while block := opened.read(1 << 18):
+            digest.update(block)
+    return str(digest.hexdigest())
 
 
 def board_name(root: Path = Path("/")) -> str:

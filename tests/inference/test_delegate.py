@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -9,7 +10,6 @@ import pytest
 
 from edge_runtime.errors import BackendError, BackendMissingError
 from edge_runtime.inference.delegate import load_delegate, load_library
-from edge_runtime.inference.gpu import open_gpu
 
 
 def raising(error: Exception) -> Any:
@@ -55,6 +55,13 @@ def test_a_library_that_is_no_delegate_is_told_apart_from_a_missing_one() -> Non
         load_library("libm.so.6", "build it")
 
 
-def test_the_gpu_library_is_named_by_path(tmp_path: Path) -> None:
-    with pytest.raises(BackendMissingError, match=r"gpu\.so is not there"):
-        open_gpu(Path("m.tflite"), device=str(tmp_path / "gpu.so"))
+def test_what_a_library_only_prints_is_its_reason_where_it_gives_none(capfd: pytest.CaptureFixture[str]) -> None:
+    """libedgetpu writes some of its troubles to stderr, and the error that it returns is empty."""
+
+    def load(library: str, options: dict[str, str]) -> NoReturn:
+        os.write(2, b"I: hello\nE: open failed: LIBUSB_ERROR_ACCESS\nI: bye\n")
+        raise ValueError("Failed to load delegate from x\n")
+
+    with pytest.raises(BackendError, match=r"with no options: E: open failed: LIBUSB_ERROR_ACCESS$"):
+        load_delegate(load, "libx.so", {})
+    assert capfd.readouterr().err == ""

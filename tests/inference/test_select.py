@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -13,13 +14,19 @@ import pytest
 from edge_runtime.errors import BackendMissingError, ConfigError, InvokeError, ModelError
 from edge_runtime.inference import BACKENDS, TensorSpec
 from edge_runtime.inference.engine import ENGINES, is_installed, load_engine
+from edge_runtime.inference.failover import FailoverBackend
 from edge_runtime.inference.fake import FakeBackend
-from edge_runtime.inference.select import open_backend, parse_request
+from edge_runtime.inference.isolated import IsolatedBackend
+from edge_runtime.inference.opening import Order
+from edge_runtime.inference.probe import trust
+from edge_runtime.inference.select import choose, is_accelerated, open_backend, parse_request, twin_of
 from edge_runtime.inference.threads import available_cores
 from edge_runtime.inference.verdicts import FILE_NAME
+from edge_runtime.result import StateChange
 from tests.factory.broken import write_broken
 from tests.factory.graph import Graph
 from tests.factory.models import write_ssd
+from tests.inference import misbehaving
 
 ENGINE = load_engine()
 MISSING = next((name for name in ENGINES if not is_installed(name)), None)
@@ -67,7 +74,9 @@ def test_an_unknown_backend_lists_the_known_ones(model: Path, request_: str) -> 
 @pytest.mark.parametrize("request_", ["cpu:0", "auto:usb"])
 def test_a_device_where_there_are_none_is_not_passed_over(model: Path, request_: str) -> None:
     """Who writes auto:usb wants the stick, and must not get the CPU."""
-    with pytest.raises(ConfigError, match=r"use (cpu|auto), or one of edgetpu:DEVICE, gpu:DEVICE"):
+    with pytest.raises(
+        ConfigError, match=r"use (cpu|auto), or one of edgetpu:DEVICE, gpu:DEVICE, onnx:DEVICE, remote:DEVICE"
+    ):
         open_backend(model, request_)
 
 
@@ -193,6 +202,7 @@ def test_what_fails_at_the_first_invoke_is_closed_and_not_replaced(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its device is free again, and nothing else runs in its place without a word."""
+    trust(Order(model, "cpu", cache=tmp_path), load_engine())
     monkeypatch.setitem(BACKENDS, "cpu", f"{__name__}:open_failing")
     OPENED.clear()
     with caplog.at_level(logging.INFO), pytest.raises(ModelError, match=r"m\.tflite: opens but does not run \(no\)"):
@@ -225,3 +235,161 @@ def test_a_model_that_opens_and_does_not_run_is_an_error(tmp_path: Path, num_thr
     with pytest.raises(ModelError, match=r"m\.tflite: opens but does not run \(.*invoke failed on") as caught:
         open_backend(graph.write(tmp_path / "m.tflite"), num_threads=num_threads, cache=tmp_path)
     assert "\n" not in str(caught.value)
+
+
+# In a child process, and by a twin.
+
+
+@pytest.mark.parametrize(
+    ("backend", "device", "expected"),
+    [
+        ("cpu", "", False),
+        ("edgetpu", "usb:0", True),
+        ("gpu", "", True),
+        ("onnx", "", False),
+        ("onnx", "cpu", False),
+        ("onnx", "cuda", True),
+        ("remote", "grpc://host:8001/m", True),
+    ],
+)
+def test_what_may_hang_or_go_away_gets_a_process(backend: str, device: str, expected: bool) -> None:
+    """The CPU is as sound as this process; a device, a driver or a server is not."""
+    assert is_accelerated(Order(Path("m.tflite"), backend, device)) is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "request_", "is_edgetpu", "expected"),
+    [
+        ("m.tflite", "auto", False, "cpu"),
+        ("m_edgetpu.tflite", "auto", True, "edgetpu"),
+        ("m.onnx", "auto", False, "onnx"),
+        ("m.tflite", "gpu", False, "gpu"),
+    ],
+)
+def test_auto_goes_by_the_model(name: str, request_: str, is_edgetpu: bool, expected: str) -> None:
+    assert choose(Path(name), request_, is_edgetpu=is_edgetpu)[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "backend", "device", "twin"),
+    [
+        ("m_edgetpu.tflite", "edgetpu", "usb:0", ("m.tflite", "cpu", "")),
+        ("m.tflite", "gpu", "/lib.so", ("m.tflite", "cpu", "")),
+        ("m.onnx", "onnx", "cuda", ("m.onnx", "onnx", "cpu")),
+        ("m.onnx", "remote", "grpc://host:8001/m", ("m.onnx", "onnx", "cpu")),
+        ("m.tflite", "cpu", "", None),
+        ("lonely_edgetpu.tflite", "edgetpu", "", None),
+    ],
+)
+def test_the_twin_is_the_same_model_on_the_cpu(
+    tmp_path: Path, name: str, backend: str, device: str, twin: tuple[str, str, str] | None
+) -> None:
+    for file in ("m_edgetpu.tflite", "m.tflite", "m.onnx", "lonely_edgetpu.tflite"):
+        (tmp_path / file).touch()
+    found = twin_of(Order(tmp_path / name, backend, device))
+    assert (found and (found.model.name, found.backend, found.device)) == twin
+
+
+@pytest.mark.parametrize(("setting", "choices"), [("isolation", "auto, thread, process"), ("fallback", "none, cpu")])
+def test_an_unknown_way_lists_the_known_ones(model: Path, setting: str, choices: str) -> None:
+    with pytest.raises(ConfigError, match=f"{setting}: 'yes' is unknown; choose from {choices}"):
+        open_backend(model, **{setting: "yes"})
+
+
+def test_a_new_model_is_opened_by_a_child_first_on_either_engine(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that kills the engine must not be met here for the first time; a known one costs no child."""
+    started: list[Order] = []
+    monkeypatch.setattr("edge_runtime.inference.probe.probe", lambda order, **_: started.append(order))
+    for _ in range(2):
+        open_backend(model, "cpu", num_threads=1, cache=tmp_path / "cache").close()
+    assert [order.model for order in started] == [model]
+
+
+def test_in_a_child_the_first_start_is_the_probe(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opening: Callable[..., str]
+) -> None:
+    """Two children for one start would be two seconds on a small board; and the verdict holds for threads, too."""
+    monkeypatch.setattr("edge_runtime.inference.probe.probe", lambda order, **_: pytest.fail("a second child"))
+    text = opening(model, "cpu", num_threads=1, isolation="process")
+    assert "in a child process" in text
+    opening(model, "cpu", num_threads=1, isolation="thread")
+
+
+@pytest.fixture
+def unplugged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a path that stands for the device: while it is there, the Edge TPU opens."""
+    monkeypatch.setitem(BACKENDS, "edgetpu", f"{misbehaving.__name__}:open_where_allowed")
+    monkeypatch.setitem(BACKENDS, "cpu", f"{misbehaving.__name__}:open_well")
+    (tmp_path / "m_edgetpu.tflite").write_bytes(b"compiled")
+    return tmp_path / "device"
+
+
+def open_tpu(device: Path, **options: Any) -> Any:
+    compiled = device.with_name("m_edgetpu.tflite")
+    return open_backend(compiled, f"edgetpu:{device}", is_edgetpu=True, cache=device.with_name("cache"), **options)
+
+
+def test_without_the_device_it_is_an_error_unless_a_fallback_is_asked_for(unplugged: Path) -> None:
+    """Never a silent run on the CPU."""
+    (unplugged.with_name("m.tflite")).write_bytes(b"plain")
+    with pytest.raises(BackendMissingError, match="is not plugged in; its CPU twin lies beside it: --model"):
+        open_tpu(unplugged)
+
+
+def test_a_fallback_without_a_twin_says_what_is_missing(unplugged: Path) -> None:
+    with pytest.raises(BackendMissingError, match=r"--fallback cpu needs the model from before edgetpu_compiler"):
+        open_tpu(unplugged, fallback="cpu")
+
+
+def test_with_a_fallback_the_cpu_serves_until_the_device_is_there(unplugged: Path) -> None:
+    """Whoever plugs the stick in later need not start again."""
+    (unplugged.with_name("m.tflite")).write_bytes(b"plain")
+    backend = open_tpu(unplugged, fallback="cpu")
+    changes: list[StateChange] = []
+    is_back = threading.Event()
+    backend.watch(lambda change: (changes.append(change), is_back.set() if change.after == "ok" else None))
+    assert isinstance(backend, FailoverBackend)
+    assert (backend.state, changes[0].after) == ("fallback", "fallback")
+    assert backend.invoke([np.array([[0, 1, 2, 3]], np.uint8)])[0].tolist() == [[0, 1, 2, 3]]
+    unplugged.touch()
+    assert is_back.wait(60)
+    assert backend.describe().delegate == "of usb"
+    backend.close()
+
+
+def test_with_a_fallback_in_this_process_the_cpu_serves_and_a_warning_says_so(
+    unplugged: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_runtime.inference.select.open_here", open_here_but_no_tpu)
+    (unplugged.with_name("m.tflite")).write_bytes(b"plain")
+    with caplog.at_level(logging.WARNING):
+        open_tpu(unplugged, fallback="cpu", isolation="thread")
+    assert "backend not available, the CPU serves backend=edgetpu reason=" in caplog.text
+
+
+def open_here_but_no_tpu(order: Order) -> Any:
+    if order.backend == "edgetpu":
+        raise BackendMissingError("no stick")
+    return misbehaving.open_well(order.model, engine="auto", num_threads=1, device="")
+
+
+def test_a_replaced_child_measures_no_threads_again(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be away for seconds, on a system where nothing can be remembered each time."""
+    orders: list[Order] = []
+
+    class Noted(IsolatedBackend):
+        def __init__(self, order: Order, **options: Any) -> None:
+            orders.append(order)
+            super().__init__(order, **options)
+
+    monkeypatch.setattr("edge_runtime.inference.select.IsolatedBackend", Noted)
+    backend = open_backend(model, "cpu", isolation="process", cache=tmp_path / "cache")
+    assert isinstance(backend, FailoverBackend)
+    threads = backend.describe().threads
+    backend._start().close()
+    backend.close()
+    assert [order.num_threads for order in orders] == [None, threads]

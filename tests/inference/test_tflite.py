@@ -14,6 +14,7 @@ from numpy.testing import assert_array_equal
 
 from edge_runtime.errors import InvokeError, ModelError
 from edge_runtime.inference import Quantization, TensorSpec
+from edge_runtime.inference.agreement import Ranked
 from edge_runtime.inference.engine import MAX_MESSAGE, load_engine
 from edge_runtime.inference.select import open_backend
 from edge_runtime.inference.tflite import TfliteBackend, open_cpu
@@ -273,3 +274,19 @@ def test_litert_raises_for_a_damaged_file(model: Path, kind: str) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"absent\.tflite: "):
         open_backend(tmp_path / "absent.tflite", num_threads=1, cache=tmp_path / "cache")
+
+
+@pytest.mark.parametrize("name", ["shapes.tflite", "shapes.float16.tflite", "shapes.int8.tflite"])
+def test_the_share_of_xnnpack_is_counted_for_float_and_quantised_models(name: str) -> None:
+    """Without XNNPACK an int8 model takes nine times as long; tflite-runtime has it for float models only."""
+    info = open_cpu(Path(__file__).parents[2] / "models" / name).describe()
+    if ENGINE.name == "litert" or "int8" not in name:
+        assert (info.delegate, info.delegated_nodes) == ("XNNPACK", info.nodes - 1)  # all but one
+    else:
+        assert (info.delegate, info.delegated_nodes) == (None, 0)
+
+
+def test_built_in_post_processing_is_found_with_its_outputs(shared: Path) -> None:
+    """Its rows are in the order of their scores and cannot be compared one by one."""
+    assert open_cpu(shared / "models/detect.tflite").ranked == Ranked(boxes=0, classes=1, scores=2)
+    assert open_cpu(shared / "models/ssd_mobilenet_v1_coco_quant_raw.tflite").ranked is None
