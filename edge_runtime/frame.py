@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ class Frame:
     captured_ns: int  # monotonic clock, the moment the picture was taken
     wall_time: float  # seconds since 1970, UTC, for people and files only
     source: str  # where it came from, without credentials
+    doubt: str | None = field(default=None, kw_only=True)  # why not to believe it: "black", "frozen", "torn", ...
 
     @property
     def size_wh(self) -> tuple[int, int]:

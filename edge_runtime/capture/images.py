@@ -42,10 +42,10 @@ class ImageSource:
 
     def __init__(self, path: str | Path) -> None:
         self.name = str(path)
-        self._paths: list[str] = []  # texts: a Path takes ten times their memory
+        self._paths = ""  # one text with NUL between: a list of 20,000 would take megabytes
 
     def __enter__(self) -> Self:
-        self._paths = find_images(self.name)
+        self._paths = "\0".join(find_images(self.name))
         if not self._paths:
             raise CaptureError(
                 f"pictures {self.name}: none found; a folder, a pattern like 'shots/*.png' or a file is needed"
@@ -55,11 +55,11 @@ class ImageSource:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._paths = []
+        self._paths = ""
 
     def __iter__(self) -> Iterator[Frame]:
         sequence, damaged = 0, 0
-        for path in self._paths:
+        for path in (found[0] for found in re.finditer(r"[^\0]+", self._paths)):
             try:
                 image = read_image(Path(path))
             except CaptureError as error:
@@ -77,7 +77,7 @@ class ImageSource:
             log.warning("pictures skipped name=%s read=%d skipped=%d", self.name, sequence, damaged)
 
     def _is_single(self) -> bool:
-        return self._paths == [str(Path(self.name))]
+        return self._paths == str(Path(self.name))
 
 
 def find_images(text: str) -> list[str]:
@@ -89,7 +89,8 @@ def find_images(text: str) -> list[str]:
         # list_files goes into subfolders; it lists the folder's own pictures first.
         found = imutils.paths.list_files(str(path), PICTURES)
         own = itertools.takewhile(lambda one: Path(one).parent == path, found)
-        return sorted((one for one in own if not Path(one).name.startswith(".")), key=_natural)
+        shown = [one for one in own if not Path(one).name.startswith(".")]
+        return sorted(shown, key=lambda one: _natural(Path(one).name))  # they share the rest of their paths
     if path.exists():
         return [str(path)]
     fitting = glob.glob(text, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import threading
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 import cv2
 from numpy.typing import NDArray
 
 from edge_runtime.capture.handle import Handle, quieten
+from edge_runtime.capture.knock import why_no_stream
 from edge_runtime.capture.redact import redact
 from edge_runtime.capture.stamp import live_frames
 from edge_runtime.clock import NS_PER_S, now_ns
@@ -31,7 +30,6 @@ _RTSP_OPTIONS = "rtsp_transport;tcp|fflags;nobuffer|analyzeduration;100000|probe
 _THREADS = "OPENCV_FFMPEG_THREADS"
 # FFmpeg decodes on a thread per core and holds a frame back for each but the first: 120 ms with four cores at 25
 # frames a second, which no timestamp shows. Two hold back one frame; one alone may be too slow for a large picture.
-_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 _environment_lock = threading.Lock()
 
 
@@ -84,7 +82,7 @@ class NetworkSource:
         self._handle = Handle(capture, clock=self._clock)
         try:
             if not capture.isOpened():
-                raise CaptureError(f"network camera {self.name}: {_why_not(self._url, self._open_timeout_s)}")
+                raise why_no_stream(self._url, self._open_timeout_s)
             self._first = self._next_image()
         except BaseException:
             self._handle.release()
@@ -151,20 +149,3 @@ def _ffmpeg_options(url: str, environ: MutableMapping[str, str]) -> Iterator[Non
         finally:
             for key in ours:
                 del environ[key]
-
-
-def _why_not(url: str, timeout_s: float) -> str:
-    """Return one line: why the address gave no stream, found by knocking at its port. FFmpeg does not say."""
-    parts = urlsplit(url)
-    try:
-        host, port = parts.hostname, parts.port or _PORTS[parts.scheme.lower()]
-    except ValueError:
-        host, port = None, 0
-    if not host or ("@" not in parts.netloc and "@" in url):
-        return "no host and port can be read from the address; in a password write / ? # @ as %2F %3F %23 %40"
-    try:
-        socket.create_connection((host, port), timeout_s).close()
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        return f"{host} does not answer at port {port} ({reason}); check the address and the network"
-    return f"{host} answers at port {port} but sends no video; check path, user and password"

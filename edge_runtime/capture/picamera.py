@@ -6,11 +6,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from numpy.typing import NDArray
 
+from edge_runtime.capture.holders import PROC, holders
 from edge_runtime.capture.stamp import live_frames, sensor_ns
 from edge_runtime.clock import now_ns
 from edge_runtime.errors import CaptureError, ConfigError, FrameTimeoutError
@@ -60,6 +62,7 @@ class PicameraSource:
         frame_timeout_s: seconds without a frame after which the camera counts as silent, above 0.
         opener: returns an object with the calls of ``picamera2.Picamera2`` for a camera number.
         clock: monotonic nanoseconds.
+        proc: where the kernel shows processes.
     """
 
     is_live = True
@@ -73,12 +76,13 @@ class PicameraSource:
         frame_timeout_s: float = 5.0,
         opener: Callable[[int], Any] = open_picamera2,
         clock: Callable[[], int] = now_ns,
+        proc: Path = PROC,
     ) -> None:
         self.name = "picamera" if number == 0 else f"picamera:{number}"
         self.resolution: tuple[int, int] | None = None
         self.fps: float | None = None
         self._number, self._asked_wh, self._asked_fps = number, size_wh or (640, 480), fps
-        self._timeout_s, self._opener, self._clock = frame_timeout_s, opener, clock
+        self._timeout_s, self._opener, self._clock, self._proc = frame_timeout_s, opener, clock, proc
         self._camera: Any = None
         self._first: tuple[NDArray[Any], int] | None = None
         self._lock = threading.Lock()
@@ -91,10 +95,10 @@ class PicameraSource:
                 f"{self.name}: no camera number {self._number} at the connector; check the ribbon cable, power off "
                 "before touching it; `rpicam-hello --list-cameras` lists what is found"
             ) from error
-        except RuntimeError as error:
-            raise CaptureError(
-                f"{self.name}: cannot be opened, probably in use by another program ({error})"
-            ) from error
+        except (RuntimeError, OSError) as error:
+            programs = holders(lambda target: target.startswith("/dev/media"), self._proc)
+            by = f"in use by {programs}" if programs else "probably in use by another program"
+            raise CaptureError(f"{self.name}: cannot be opened, {by} ({error})") from error
         try:
             self._start()
             self._first = self._next_image()
@@ -128,7 +132,7 @@ class PicameraSource:
             self._camera.configure(config)
             self._camera.start()
             given = self._camera.camera_configuration()
-        except (RuntimeError, ValueError) as error:
+        except (RuntimeError, ValueError, OSError) as error:
             raise CaptureError(f"{self.name}: does not start with size {self._asked_wh} ({error})") from error
         self.resolution = tuple(given["main"]["size"])
         duration = given.get("controls", {}).get("FrameDurationLimits")
@@ -143,12 +147,12 @@ class PicameraSource:
             try:
                 request = self._camera.capture_request(wait=self._timeout_s)
             except TimeoutError as error:
-                self._camera.cancel_all_and_flush()  # or closing would wait for the frame that never came
+                self._give_up_waiting()
                 raise FrameTimeoutError(
                     f"{self.name}: no frame for {self._timeout_s:.1f} s; "
                     "check the ribbon cable, power off before touching it"
                 ) from error
-            except RuntimeError as error:
+            except (RuntimeError, OSError) as error:
                 raise CaptureError(f"{self.name}: lost ({error})") from error
             now = self._clock()
             try:
@@ -161,8 +165,19 @@ class PicameraSource:
     def _close(self) -> None:
         with self._lock:
             camera, self._camera = self._camera, None
-            if camera is not None:
+            if camera is None:
+                return
+            try:
                 camera.close()
+            except (RuntimeError, OSError) as error:  # it is let go of because it is broken; that has been said
+                log.warning("camera not closed name=%s reason=%s", self.name, error)
+
+    def _give_up_waiting(self) -> None:
+        """Call the request back: closing would wait for the frame that never came."""
+        try:
+            self._camera.cancel_all_and_flush()
+        except (RuntimeError, OSError) as error:
+            log.warning("requests not called back name=%s reason=%s", self.name, error)
 
 
 def _captured_ns(reported_ns: int, now: int) -> int:

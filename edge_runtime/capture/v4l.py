@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_runtime.capture.holders import PROC, holders
+
 # Codecs, scalers and image processors of the Pi's chips have /dev/video nodes too, a dozen of them.
 _NO_CAMERA = re.compile(r"codec|isp|hevc|rpivid|pispbe|jpeg", re.IGNORECASE)
 # Receivers of the CSI connector. libcamera drives what hangs on them; a plain read of the node gives nothing.
@@ -23,6 +25,7 @@ class Nodes:
     dev: Path = Path("/dev")
     sysfs: Path = Path("/sys/class/video4linux")
     access: Callable[[str, int], bool] = os.access
+    proc: Path = PROC
 
     def names(self) -> dict[str, str]:
         """Return the name of every video device that may be a camera, by path: ``{"/dev/video0": "C920"}``."""
@@ -36,7 +39,24 @@ class Nodes:
 
     def is_csi(self, path: str) -> bool:
         """Return whether a camera on the board's CSI connector, which needs libcamera, is behind this path."""
-        return bool(_CSI.search(_first_line(self.sysfs / Path(path).resolve().name / "name")))
+        return bool(_CSI.search(self.model(path)))
+
+    def model(self, path: str) -> str:
+        """Return what the kernel calls the camera behind this path; empty where it does not say."""
+        return _first_line(self.sysfs / Path(path).resolve().name / "name")
+
+    def all_links(self, kind: str) -> list[str]:
+        """Return the links in /dev/v4l/by-id or /dev/v4l/by-path that lead to a device, in order."""
+        return [str(link) for link in sorted((self.dev / "v4l" / kind).glob("*")) if link.exists()]
+
+    def links(self, kind: str, path: str) -> list[str]:
+        """Return those of them that lead to this node."""
+        node = Path(path).resolve()
+        return [link for link in self.all_links(kind) if Path(link).resolve() == node]
+
+    def target(self, link: str) -> str | None:
+        """Return the node to which a link leads, None where it leads nowhere."""
+        return str(Path(link).resolve()) if Path(link).exists() else None
 
     def cameras(self) -> str:
         """Return one line: the cameras there are, or that there is none."""
@@ -57,7 +77,10 @@ class Nodes:
             return "no permission; run `sudo usermod -aG video $USER` and log in again"
         if self.is_csi(path):
             return _USE_PICAMERA
-        return f"it is busy, or no camera; `fuser -v {path}` shows who holds it; {self.cameras()}"
+        node = str(Path(path).resolve())
+        if programs := holders(lambda target: target == node, self.proc):
+            return f"it is in use by {programs}; end that, or use another camera; {self.cameras()}"
+        return f"it is busy, or no camera; `sudo fuser -v {path}` shows who holds it; {self.cameras()}"
 
     def why_silent(self, path: str) -> str:
         """Return one line: why this device opens and sends no picture, and what to do."""

@@ -142,9 +142,50 @@ class MjpegServer(CameraServer):
             return
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n")
         for number in self.numbers():
-            data = jpeg(number)
+            data = self.encoded(number)
             head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
             connection.sendall(head.encode() + data + b"\r\n")
+
+    def encoded(self, number: int) -> bytes:
+        return jpeg(number)
+
+
+class ResizingServer(MjpegServer):
+    """Halves its pictures after the fifth, as a camera does whose setting somebody changes at its own page."""
+
+    def encoded(self, number: int) -> bytes:
+        if number < 5:
+            return jpeg(number)
+        return cv2.imencode(".jpg", cv2.resize(picture(number), (WIDTH // 2, HEIGHT // 2)))[1].tobytes()
+
+
+class SilentServer(CameraServer):
+    """Accepts connections and says nothing: a camera that hangs, whose kernel still answers."""
+
+    def answer(self, connection: socket.socket) -> None:
+        connection.recv(4096)
+        self._killed.wait()
+
+
+class Wire(CameraServer):
+    """A cable to another server at 127.0.0.1. Once it is `cut`, nothing goes through it and nobody is told."""
+
+    def __init__(self, port: int) -> None:
+        self.is_cut = threading.Event()
+        self._far_port = port
+        super().__init__()
+
+    def answer(self, connection: socket.socket) -> None:
+        with socket.create_connection(("127.0.0.1", self._far_port)) as far:
+            self._start(self._carry, far, connection)
+            self._carry(connection, far)
+            self._killed.wait()  # open until then, at both ends
+            far.shutdown(socket.SHUT_RDWR)  # wakes the other thread, which closing would not
+
+    def _carry(self, source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while (data := source.recv(65536)) and not self.is_cut.is_set():
+                sink.sendall(data)
 
 
 class RtspServer(CameraServer):

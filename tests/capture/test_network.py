@@ -13,12 +13,22 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 import pytest
 
 from edge_runtime.capture.network import NetworkSource
-from edge_runtime.errors import CaptureError, FrameTimeoutError
+from edge_runtime.errors import CaptureError, FrameTimeoutError, LoginError
 from tests.capture.fakes import Clock, FakeCapture, image
-from tests.capture.servers import HEIGHT, WIDTH, CameraServer, MjpegServer, RtspServer
+from tests.capture.servers import (
+    HEIGHT,
+    WIDTH,
+    CameraServer,
+    MjpegServer,
+    ResizingServer,
+    RtspServer,
+    SilentServer,
+    Wire,
+)
 
 OPTIONS, THREADS = "OPENCV_FFMPEG_CAPTURE_OPTIONS", "OPENCV_FFMPEG_THREADS"
 ROOT = Path(__file__).resolve().parents[2]
@@ -230,13 +240,74 @@ def test_user_and_password_in_the_address_are_sent_and_never_shown(
     with caplog.at_level(logging.DEBUG):
         with NetworkSource(server.url("me:geh%40im")) as source:
             shown = [source.name, take(source, 1)[0].source]
-        with pytest.raises(CaptureError, match="check path, user and password") as caught:
+        with pytest.raises(CaptureError, match=r"refuses user or password \(401\)") as caught:
             NetworkSource(server.url("me:falsch")).__enter__()
 
     text = " ".join([*shown, str(caught.value), repr(caught.value), caplog.text])
     assert any("authorization: basic" in request.lower() for request in server.requests)
     assert "geh" not in text
     assert "falsch" not in text
+
+
+def test_one_wrong_password_is_sent_once_a_try_and_is_an_error_of_its_own(serve: Callable[..., Any]) -> None:
+    """The look for the reason must not be a second wrong try: cameras count them."""
+    server = serve(login="me:right")
+
+    with pytest.raises(LoginError, match=r"refuses user or password \(401\); check them"):
+        NetworkSource(server.url("me:wrong"), open_timeout_s=2.0).__enter__()
+    logins = sum("authorization: basic" in request.lower() for request in server.requests)
+    with pytest.raises(LoginError, match=r"wants user and password \(401\)"):
+        NetworkSource(server.url(), open_timeout_s=2.0).__enter__()
+
+    assert logins == 1
+    assert sum("authorization: basic" in request.lower() for request in server.requests) == 1
+
+
+@pytest.mark.parametrize("scheme", ["rtsp", "http"])
+def test_a_camera_that_accepts_and_says_nothing_is_an_error_within_its_time(scheme: str) -> None:
+    """Its program hangs while its kernel still answers; without a bound so would this one."""
+    server = SilentServer()
+    try:
+        with pytest.raises(CaptureError, match="then says nothing; restart the camera"):
+            NetworkSource(f"{scheme}://127.0.0.1:{server.port}/live", open_timeout_s=0.5).__enter__()
+    finally:
+        server.kill()
+
+
+def test_a_cable_that_is_cut_is_a_time_out_and_mending_it_brings_pictures(serve: Callable[..., Any]) -> None:
+    """No FIN, no reset: only the clock tells. The old connection is given up, the new one is refused until then."""
+    server = serve()
+    wire = Wire(server.port)
+    url = server.url().replace(str(server.port), str(wire.port))
+    source = NetworkSource(url, frame_timeout_s=0.7, open_timeout_s=0.7)
+    try:
+        with source:
+            frames = iter(source)
+            next(frames)
+            wire.is_cut.set()
+            with pytest.raises(FrameTimeoutError, match=r"no frame for 0.7 s"):
+                for _ in frames:
+                    pass
+        with pytest.raises(CaptureError, match="then says nothing"):
+            source.__enter__()
+        wire.is_cut.clear()
+        with source:
+            assert take(source, 2)[1].sequence == 1
+    finally:
+        wire.kill()
+
+
+def test_a_stream_that_changes_its_resolution_goes_on() -> None:
+    """FFmpeg fits what comes into the first size; it neither stops nor cuts."""
+    server = ResizingServer()
+    try:
+        with NetworkSource(server.url()) as source:
+            frames = take(source, 10)
+    finally:
+        server.kill()
+
+    assert {frame.size_wh for frame in frames} == {(WIDTH, HEIGHT)}
+    assert np.ptp(frames[-1].image) < 16, "the whole frame is filled, none of it is left over"
 
 
 _TRIES = """

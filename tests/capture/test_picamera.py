@@ -7,6 +7,7 @@ import logging
 import sys
 import threading
 import types
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -151,6 +152,19 @@ def test_a_camera_that_is_absent_or_taken_is_named_so(error: Exception, message:
 
     with pytest.raises(CaptureError, match=message):
         PicameraSource(1, opener=opener).__enter__()
+
+
+def test_a_camera_that_is_taken_names_the_program_that_has_it(tmp_path: Path) -> None:
+    """libcamera says "sequence did not complete"; whoever has a media device open is the one to end."""
+    (tmp_path / "77" / "fd").mkdir(parents=True)
+    (tmp_path / "77" / "comm").write_text("rpicam-vid\n")
+    (tmp_path / "77" / "fd" / "5").symlink_to("/dev/media2")
+
+    def opener(number: int) -> Any:
+        raise RuntimeError("Camera __init__ sequence did not complete.")
+
+    with pytest.raises(CaptureError, match=r"in use by rpicam-vid \(process 77\) \(Camera __init__"):
+        PicameraSource(0, opener=opener, proc=tmp_path).__enter__()
 
 
 def test_a_camera_that_refuses_its_settings_is_closed_and_named() -> None:

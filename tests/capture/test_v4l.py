@@ -84,4 +84,4 @@ def test_a_device_that_is_there_and_allowed_is_probably_busy(tmp_path: Path) -> 
     nodes = make_nodes(tmp_path, (0, "C920", "0"))
 
     path = str(nodes.dev / "video0")
-    assert f"`fuser -v {path}`" in nodes.why_not(path)
+    assert f"`sudo fuser -v {path}`" in nodes.why_not(path)
