@@ -6,14 +6,18 @@ import errno
 import io
 import json
 import math
+import os
+import shutil
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from edge_runtime.errors import ConfigError, OutputError
-from edge_runtime.linefile import LineFile, json_line
+from edge_runtime.linefile import FOLLOW_NS, MOST_WAITING_BYTES, LineFile, json_line
+from edge_runtime.tornline import LONGEST_TORN
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -45,14 +49,233 @@ def test_append_continues_and_says_so(tmp_path):
     assert (tmp_path / "a").read_bytes() == b"one\ntwo\n"
 
 
-def test_append_after_a_torn_line_begins_a_line_of_its_own(tmp_path):
-    """A power cut leaves half a line; gluing the next record to it would spoil two."""
-    (tmp_path / "a").write_bytes(b'{"half')
+def test_append_after_a_torn_line_moves_it_aside(tmp_path, caplog):
+    """A power cut leaves half a line; every line of the file stays readable, and nothing is lost."""
+    (tmp_path / "a").write_bytes(b'{"whole":1}\n{"half')
+    file = LineFile(tmp_path / "a", append=True)
+    assert not file.open()
+    file.write("two")
+    file.close()
+    assert (tmp_path / "a").read_bytes() == b'{"whole":1}\ntwo\n'
+    assert (tmp_path / "a.torn").read_bytes() == b'{"half\n'
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    caplog.clear()
+
+
+def test_a_file_of_nothing_but_a_torn_line_begins_anew(tmp_path, caplog):
+    """The header of a CSV file was being written when the power went."""
+    (tmp_path / "a").write_bytes(b"time,f")
+    file = LineFile(tmp_path / "a", append=True, header="time,fps")
+    assert file.open()
+    file.close()
+    assert (tmp_path / "a").read_bytes() == b"time,fps\n"
+    caplog.clear()
+
+
+def test_a_record_that_lacks_only_its_line_break_gets_it(tmp_path):
+    """It is whole."""
+    (tmp_path / "a").write_bytes(b'{"whole":1}')
     file = LineFile(tmp_path / "a", append=True)
     file.open()
     file.write("two")
     file.close()
+    assert (tmp_path / "a").read_bytes() == b'{"whole":1}\ntwo\n'
+    assert not (tmp_path / "a.torn").exists()
+
+
+def test_zeros_that_a_file_system_left_are_cut_off(tmp_path, caplog):
+    """After a power cut the size of a file may be there before its content."""
+    (tmp_path / "a").write_bytes(b"one\n" + b"\0" * 5000)
+    file = LineFile(tmp_path / "a", append=True)
+    file.open()
+    file.close()
+    assert (tmp_path / "a").read_bytes() == b"one\n"
+    assert not (tmp_path / "a.torn").exists()
+    caplog.clear()
+
+
+def test_a_second_power_cut_keeps_what_the_first_one_tore(tmp_path, caplog):
+    """The parts are collected."""
+    for part in (b'{"a', b'{"b'):
+        (tmp_path / "a").write_bytes(part)
+        file = LineFile(tmp_path / "a", append=True)
+        file.open()
+        file.close()
+    assert (tmp_path / "a.torn").read_bytes() == b'{"a\n{"b\n'
+    caplog.clear()
+
+
+def test_what_is_no_file_of_lines_is_not_taken_apart(tmp_path):
+    """A wrong name behind --append must not move megabytes of a picture into another file."""
+    content = b"\xff" * (LONGEST_TORN + 5)
+    (tmp_path / "a").write_bytes(content)
+    file = LineFile(tmp_path / "a", append=True)
+    file.open()
+    file.close()
+    assert (tmp_path / "a").read_bytes() == content + b"\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_while_another_run_writes_a_torn_line_is_only_ended(tmp_path):
+    """It may be that run's line, not yet complete."""
+    first = LineFile(tmp_path / "a", append=True)
+    first.open()
+    with (tmp_path / "a").open("ab") as file:
+        file.write(b'{"half')
+    second = LineFile(tmp_path / "a", append=True)
+    second.open()
+    second.write("two")
+    first.close()
+    second.close()
     assert (tmp_path / "a").read_bytes() == b'{"half\ntwo\n'
+
+
+def test_runs_that_mend_a_file_let_others_in_again(tmp_path, caplog):
+    """Mending needs the file alone, for a moment only."""
+    (tmp_path / "a").write_bytes(b'{"half')
+    first, second = (LineFile(tmp_path / "a", append=True) for _ in range(2))
+    first.open()
+    second.open()
+    first.close()
+    second.close()
+    caplog.clear()
+
+
+def test_of_a_job_that_writes_fast_not_every_line_looks_at_the_name(tmp_path, monkeypatch):
+    """Looking costs more than writing."""
+    looks = []
+    stat = os.stat
+    monkeypatch.setattr(os, "stat", lambda *name, **how: looks.append(1) or stat(*name, **how))
+    file = LineFile(tmp_path / "a", clock=count(step=FOLLOW_NS // 100).__next__)
+    file.open()
+    before = len(looks)
+    for number in range(1000):
+        file.write(str(number))
+    assert 5 <= len(looks) - before <= 40
+    file.close()
+
+
+@pytest.mark.parametrize("settings", [{}, {"append": True}])
+def test_a_file_that_is_renamed_or_deleted_is_begun_anew(tmp_path, settings, caplog):
+    """logrotate, or a user who makes room; a file without a name takes lines that nobody ever sees."""
+    path = tmp_path / "logs" / "a"
+    path.parent.mkdir()
+    file = LineFile(path, clock=count(step=FOLLOW_NS).__next__, **settings)
+    file.open()
+    file.write("one")
+    path.rename(tmp_path / "moved")
+    file.write("two")
+    path.unlink()
+    file.write("three")
+    assert path.read_bytes() == b"three\n"
+    shutil.rmtree(path.parent)
+    file.write("four")
+    file.close()
+    assert path.read_bytes() == b"four\n"
+    assert (tmp_path / "moved").read_bytes() == b"one\n"
+    assert caplog.text.count("renamed or deleted by somebody else") == 3
+    caplog.clear()
+
+
+def test_a_file_that_was_put_in_its_place_is_continued(tmp_path, caplog):
+    """logrotate's "create"; and somebody may have restored an older one."""
+    path = tmp_path / "a"
+    file = LineFile(path, header="head", clock=count(step=FOLLOW_NS).__next__)
+    file.open()
+    file.write("one")
+    path.rename(tmp_path / "a.1")
+    path.write_bytes(b"head\nrestored\n")
+    file.write("two")
+    file.close()
+    assert path.read_bytes() == b"head\nrestored\ntwo\n"
+    caplog.clear()
+
+
+def test_a_file_cut_to_nothing_from_outside_goes_on(tmp_path):
+    """logrotate's "copytruncate": no gap of zeros may stand at the beginning."""
+    path = tmp_path / "a"
+    file = LineFile(path)
+    file.open()
+    file.write("one")
+    os.truncate(path, 0)
+    file.write("two")
+    file.close()
+    assert path.read_bytes() == b"two\n"
+
+
+def test_lines_wait_no_longer_than_said_and_no_more_than_fits(tmp_path):
+    """Few writes spare a card; memory stays bounded."""
+    now = [0]
+    file = LineFile(tmp_path / "a", flush_s=2, clock=lambda: now[0])
+    file.open()
+    file.write("one")
+    now[0] += 1_999_999_999
+    file.write("two")
+    assert (tmp_path / "a").read_bytes() == b""
+    now[0] += 1
+    file.write("three")
+    assert (tmp_path / "a").read_bytes() == b"one\ntwo\nthree\n"
+    file.write("x" * MOST_WAITING_BYTES)
+    assert (tmp_path / "a").stat().st_size > MOST_WAITING_BYTES
+    file.write("last")
+    file.close()
+    assert (tmp_path / "a").read_bytes().endswith(b"last\n")
+
+
+@pytest.mark.parametrize(("sync_s", "waits"), [(None, 0), (0, 11), (3, 4)])
+def test_the_disk_is_waited_for_as_often_as_said(tmp_path, monkeypatch, sync_s, waits):
+    """Never, with each line, or every so many seconds; and at the end."""
+    now, done = [0], []
+    monkeypatch.setattr(os, "fdatasync", done.append)
+    file = LineFile(tmp_path / "a", sync_s=sync_s, clock=lambda: now[0])
+    file.open()
+    for _ in range(10):
+        now[0] += 1_000_000_000
+        file.write("one")
+    before = len(done)
+    file.close()
+    assert len(done) - before == (sync_s is not None) + (sync_s == 0)
+    assert before == max(0, waits - 1)
+
+
+def test_rotating_needs_the_file_alone(tmp_path):
+    """Another run would write on into what is a closed file."""
+    first, second = (LineFile(tmp_path / "a", append=True) for _ in range(2))
+    first.open()
+    second.open()
+    assert not first.rotate(tmp_path / "b")
+    second.write("two")
+    second.close()
+    assert first.rotate(tmp_path / "b")
+    first.write("one")
+    first.close()
+    assert (tmp_path / "b").read_bytes() == b"two\n"
+    assert (tmp_path / "a").read_bytes() == b"one\n"
+
+
+SHARED_PROGRAM = """
+import sys
+sys.path.insert(0, {root!r})
+from pathlib import Path
+from edge_runtime.linefile import LineFile
+
+file = LineFile(Path({path!r}), append=True)
+file.open()
+for number in range(8000):
+    file.write(f"{{sys.argv[1]}} {{number}} " + "x" * 50)
+    if number % 20 == 0:
+        file.rotate(Path({path!r} + f".{{sys.argv[1]}}.{{number}}"))
+file.close()
+"""
+
+
+def test_runs_that_share_a_file_and_rotate_it_lose_no_line(tmp_path):
+    """Two cameras, one log, and each tries to rotate it a hundred times."""
+    program = SHARED_PROGRAM.format(root=str(ROOT), path=str(tmp_path / "a"))
+    runs = [subprocess.Popen([sys.executable, "-c", program, name]) for name in "AB"]
+    assert [run.wait(timeout=120) for run in runs] == [0, 0]
+    lines = [line for path in tmp_path.iterdir() for line in path.read_text().splitlines()]
+    assert sorted(lines) == sorted(f"{name} {number} " + "x" * 50 for name in "AB" for number in range(8000))
 
 
 def test_overwrite_replaces(tmp_path):
@@ -227,11 +450,14 @@ def test_several_runs_may_continue_one_file_but_none_may_replace_it_meanwhile(tm
     assert (tmp_path / "a").read_bytes() == b"1\n2\n"
 
 
-def test_a_file_that_is_refused_stays_as_it_was(tmp_path):
-    """Also the half line at its end, which another run may be writing just now."""
+def test_a_file_that_is_refused_stays_as_it_was(tmp_path, caplog):
+    """Only the one that may write it mends it."""
     (tmp_path / "a").write_bytes(b'{"half')
     first = LineFile(tmp_path / "a", append=True)
     first.open()
     refused(LineFile(tmp_path / "a", overwrite=True))
+    refused(LineFile(tmp_path / "a"))
     first.close()
-    assert (tmp_path / "a").read_bytes() == b'{"half\n'
+    assert (tmp_path / "a").read_bytes() == b""
+    assert (tmp_path / "a.torn").read_bytes() == b'{"half\n'
+    caplog.clear()

@@ -73,6 +73,9 @@ class Delivery:
                 raise
             worker = OutputWorker(output, is_live=self._is_live, on_failure=self._failed)
             self._workers.append(worker)
+            watch = getattr(output, "watch", None)  # only those that write to a disk have states of their own
+            if watch is not None:
+                watch(self._tell_all, keeps_trying=self._is_live)
             if output.name == WINDOW:
                 self._window = worker
 
@@ -130,6 +133,11 @@ class Delivery:
                 log.log(level, "results lost output=%s written=%d lost=%d", end.name, end.written, end.lost)
         return ends
 
+    def _tell_all(self, change: StateChange) -> None:
+        """Tell every output of a change of one that goes on; called in that output's thread."""
+        for worker in self._workers:
+            worker.tell(change)
+
     def _failed(self, failed: OutputWorker, reason: str) -> None:
         """Say once that an output is gone, in the log and to the other outputs; called in that output's thread."""
         others = [worker for worker in self._workers if not worker.has_failed]
@@ -143,5 +151,7 @@ class Delivery:
 
 
 def _end(worker: OutputWorker, results: int) -> Delivered:
-    written = min(worker.written, results)  # a thread left behind still counts
-    return Delivered(worker.output.name, written, results - written, worker.has_failed)
+    dropped = getattr(worker.output, "lost", 0)  # taken, but not written: the disk was full, or a budget
+    written = min(max(0, worker.written - dropped), results)  # a thread left behind still counts
+    has_failed = worker.has_failed or getattr(worker.output, "is_failing", False)
+    return Delivered(worker.output.name, written, results - written, has_failed)

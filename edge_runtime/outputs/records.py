@@ -32,7 +32,7 @@ def detections_record(result: Result) -> dict[str, Any]:
     """
     latency_ms = {"capture_to_result": _ms(result.latency_ns)}
     latency_ms.update((stage, _ms(duration_ns)) for stage, duration_ns in result.stages_ns.items())
-    return {
+    record = {
         "schema": SCHEMA,
         "type": "detections",
         "time": rfc3339(result.frame.wall_time),
@@ -41,6 +41,9 @@ def detections_record(result: Result) -> dict[str, Any]:
         "latency_ms": latency_ms,
         "detections": _rows(result),
     }
+    if result.frame.doubt is not None:
+        record["camera"] = "suspect"
+    return record if result.task == "detect" else {**record, "task": result.task}
 
 
 def state_record(change: StateChange) -> dict[str, Any]:
@@ -68,6 +71,11 @@ def _rows(result: Result) -> list[dict[str, Any]]:
     if found.track_ids is not None:
         for row, track_id in zip(rows, found.track_ids.tolist(), strict=True):
             row["track_id"] = track_id
+    if found.keypoints is not None:
+        points = found.keypoints.astype(np.float64).round(BOX_DECIMALS)
+        is_finite = [keep and bool(np.isfinite(one).all()) for keep, one in zip(is_finite, points, strict=True)]
+        for row, one in zip(rows, points.tolist(), strict=True):
+            row["keypoints"] = one
     return [row for row, keep in zip(rows, is_finite, strict=True) if keep]
 
 

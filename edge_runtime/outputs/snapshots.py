@@ -13,6 +13,9 @@ from edge_runtime.errors import OutputError
 from edge_runtime.frame import Frame
 from edge_runtime.outputs.disk import check_room
 from edge_runtime.result import Result, StateChange
+from edge_runtime.storage.names import snapshot_order
+from edge_runtime.storage.recovery import Recovery, Tell
+from edge_runtime.storage.store import Storage
 from edge_runtime.wholefile import write_whole
 
 if TYPE_CHECKING:
@@ -27,22 +30,49 @@ class SnapshotOutput:
 
     A camera or video gives at most one picture in `interval_s`, the first frame with a detection after that time.
     Of a folder of pictures each one counts by itself, because each is its own source. A file has its name only when
-    it is complete, and nothing that exists is replaced.
+    it is complete, and nothing that exists is replaced. A folder that is deleted is made again.
 
     Args:
         folder: where to write; created with its parents.
         only_with_detections: False writes frames in which nothing was found, too.
         interval_s: seconds between two pictures of one source.
+        storage: the disk budget that all outputs share; None has no limits.
     """
 
     name = "snapshots"
     needs_drawing = True
 
-    def __init__(self, folder: Path, *, only_with_detections: bool = True, interval_s: float = 1.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        only_with_detections: bool = True,
+        interval_s: float = 1.0,
+        storage: Storage | None = None,
+    ) -> None:
         self._folder = folder
         self._only_with_detections = only_with_detections
         self._interval_ns = int(interval_s * NS_PER_S)
         self._last: tuple[str, int] | None = None  # source and time of capture of the frame written last
+        self._storage = storage or Storage()
+        self._recovery = Recovery(f"output:{self.name}", clock=self._storage.clock,
+                                  wall_clock=self._storage.wall_clock)  # fmt: skip
+
+    @property
+    def lost(self) -> int:
+        """Pictures that were not written: the disk was full, or the day's budget."""
+        return self._recovery.lost
+
+    @property
+    def is_failing(self) -> bool:
+        """True while it cannot write and tries again."""
+        return self._recovery.is_failing
+
+    def watch(self, tell: Tell, *, keeps_trying: bool) -> None:
+        """Tell of changes of state; keep trying where writing fails, instead of raising."""
+        self._storage.watch(tell)
+        if keeps_trying:
+            self._recovery.watch(tell)
 
     def open(self) -> None:
         try:
@@ -57,21 +87,50 @@ class SnapshotOutput:
                 f"{self._folder}: cannot be written ({exc.strerror}); choose a place this user may write to"
             ) from exc
         check_room(self._folder, self._folder)
+        if self._storage.limits.is_any:
+            self._storage.own(self._folder, snapshot_order)
 
     def write(self, result: Result, drawn: NDArray[np.uint8] | None) -> None:
         assert drawn is not None
         if not self._is_due(result):
             return
         self._last = (result.frame.source, result.frame.captured_ns)
+        if not self._recovery.is_due:
+            self._recovery.lose()
+            return
         path = free_path(self._folder, file_name(result.frame))
-        check_room(path)
-        write_whole(path, encode(path, drawn), is_synced=False)
+        data = encode(path, drawn)
+        if not self._storage.takes(len(data)):
+            self._recovery.lose()
+            return
+        try:
+            self._put(path, data)
+        except OutputError as exc:
+            self._recovery.fail(exc)
+            self._recovery.lose()
+        else:
+            self._storage.wrote(len(data))
+            self._recovery.succeed()
 
     def write_state(self, change: StateChange) -> None:
         del change
 
     def close(self) -> None:
         self._last = None
+
+    def _put(self, path: Path, data: bytes) -> None:
+        """Write the picture; where the disk is full the oldest files make room if a budget allows it."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
+            raise OutputError(f"{self._folder}: cannot be made again ({exc.strerror or exc})") from exc
+        try:
+            check_room(path)
+        except OutputError:
+            if not self._storage.free_some():
+                raise
+            check_room(path)
+        write_whole(path, data, is_synced=False)
 
     def _is_due(self, result: Result) -> bool:
         if self._only_with_detections and not len(result.detections):

@@ -14,6 +14,7 @@ from edge_runtime.filelock import lock
 from edge_runtime.outputs.beat import Beat, live_fps, playable_fps
 from edge_runtime.outputs.disk import check_room
 from edge_runtime.result import Result, StateChange
+from edge_runtime.storage.store import Storage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +27,8 @@ CODECS = {".mp4": ("mp4v", "avc1"), ".avi": ("MJPG",)}
 PICTURES_FPS = 1.0
 """Pictures of a folder have no rate of their own: one a second can be looked at."""
 MEASURED_FRAMES = 4
+COUNTED_PICTURES = 16
+"""Pictures between two looks at the size of the file."""
 SMALLEST_SIDE_PX = 16
 """FFmpeg ends the whole process over an MPEG-4 picture of 3 x 3."""
 
@@ -44,6 +47,7 @@ class VideoOutput:
             no time for is filled by the one before, but no gap of more than a second. The rate is what the first
             frames show, at most `fps`. False writes every frame once.
         overwrite: replace a file that exists.
+        storage: counts the bytes of the day. A video is neither deleted nor paused: it is one file, asked for by name.
 
     Raises:
         ConfigError: the name ends in something else.
@@ -59,6 +63,7 @@ class VideoOutput:
         *,
         keep_time: bool = False,
         overwrite: bool = False,
+        storage: Storage | None = None,
     ) -> None:
         if path.suffix.lower() not in CODECS:
             raise ConfigError(f"{path}: cannot be told as a video by its ending; use {' or '.join(CODECS)}")
@@ -75,6 +80,8 @@ class VideoOutput:
         self._first_wh: tuple[int, int] | None = None  # None once another size has been spoken of
         self._pictures = 0  # written to the file
         self._is_cut = False
+        self._storage = storage or Storage()
+        self._counted_bytes = 0  # of the partial file
         self._lock: BinaryIO | None = None  # the partial file, locked while the video is open
 
     def open(self) -> None:
@@ -150,6 +157,7 @@ class VideoOutput:
         self._writer.release()
         self._writer = None
         try:
+            self._count_bytes()
             if not self._is_cut:
                 self._refuse_existing()
             missing = missing_pictures(self._partial, self._pictures)
@@ -209,6 +217,17 @@ class VideoOutput:
             self._writer.write(self._last)
         self._last = fit(drawn, self._size_wh)
         self._writer.write(self._last)
+        if self._pictures % COUNTED_PICTURES == 0:
+            self._count_bytes()
+
+    def _count_bytes(self) -> None:
+        """Tell the storage how much the file has grown."""
+        try:
+            size_bytes = self._partial.stat().st_size
+        except OSError:  # deleted; the end of the video says so
+            return
+        self._storage.wrote(max(0, size_bytes - self._counted_bytes))
+        self._counted_bytes = size_bytes
 
     def _say_another_size(self, drawn: NDArray[np.uint8]) -> None:
         height, width = drawn.shape[:2]

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from edge_runtime.errors import OutputError
-from edge_runtime.linefile import LineFile, json_line
+from edge_runtime.filelock import lock
+from edge_runtime.linefile import json_line
+from edge_runtime.storage.lines import StoredLines
+from edge_runtime.storage.names import next_name
+from edge_runtime.storage.recovery import Tell
+from edge_runtime.storage.store import Storage
+
+log = logging.getLogger(__name__)
 
 STAGES = ("wait", "preprocess", "invoke", "decode")
 SHARES = ("p50", "p90", "p95", "p99", "max")
@@ -27,24 +35,43 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     },
     **{f"{flag}_now": ("throttled", "now", flag) for flag in FLAGS},
     **{f"{flag}_since_boot": ("throttled", "since_boot", flag) for flag in FLAGS},
+    "written_bytes_today": ("written_bytes_today",),
 }  # fmt: skip
-"""Column of the CSV file and where its value stands in the record. Fixed, so that every run's file has the same."""
+"""Column of the CSV file and where its value stands in the record. Fixed, so that every run's file has the same.
+
+New ones come last: a file that has only the first of them was written by an earlier version.
+"""
 
 
 class TelemetryFile:
-    """Takes telemetry records. Each is in the system's hands when `write` returns.
+    """Takes telemetry records. Without a batch of `storage` each is in the system's hands when `write` returns.
 
     Args:
         path: CSV if it ends in .csv, else JSON lines.
         append: continue a file that holds something.
         overwrite: replace a file that holds something.
+        storage: the disk budget that all outputs share; None has no limits.
     """
 
-    def __init__(self, path: Path, *, append: bool = False, overwrite: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, append: bool = False, overwrite: bool = False, storage: Storage | None = None
+    ) -> None:
         self._path = path
         self._append = append
         self._is_csv = path.suffix.lower() == ".csv"
-        self._lines = LineFile(path, append=append, overwrite=overwrite)
+        self._lines = StoredLines(
+            path,
+            "output:telemetry",
+            storage=storage,
+            append=append,
+            overwrite=overwrite,
+            header=csv_line(COLUMNS) if self._is_csv else None,
+            pauses=False,
+        )
+
+    def watch(self, tell: Tell) -> None:
+        """Go on after failures from now on, and tell of changes of state."""
+        self._lines.watch(tell)
 
     def open(self) -> None:
         """Open the file.
@@ -55,9 +82,7 @@ class TelemetryFile:
         """
         if self._is_csv and self._append:
             check_header(self._path)
-        is_empty = self._lines.open()
-        if self._is_csv and is_empty:
-            self._lines.write(csv_line(COLUMNS))
+        self._lines.open()
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Write one record.
@@ -92,20 +117,43 @@ def csv_line(values: Any) -> str:
 
 
 def check_header(path: Path) -> None:
-    """Raise if a file to be continued has other columns.
+    """Raise if a file to be continued has other columns; one of an earlier version gets another name.
+
+    A header that a power cut tore is as good as none.
 
     Raises:
         OutputError: it has, or it cannot be read.
     """
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
-            header = file.readline(64 * 1024).rstrip("\r\n")
+            line = file.readline(64 * 1024)
     except FileNotFoundError:
         return
     except OSError as exc:
         raise OutputError(f"{path}: cannot be read ({exc.strerror}); give another file") from exc
-    if header and header != csv_line(COLUMNS):
+    columns, header = csv_line(COLUMNS), line.rstrip("\r\n")
+    if header == columns or columns.startswith(line):
+        return
+    if columns.startswith(f"{header},"):
+        _set_aside(path)
+    else:
         raise OutputError(
             f"{path}: has other columns (it begins with {header[:40]!r}); add --overwrite to replace it, "
             "or give another file"
         )
+
+
+def _set_aside(path: Path) -> None:
+    """Give a file of an earlier version the name that it would have got by rotating."""
+    try:
+        with path.open("ab") as file:
+            lock(file)
+            aside = next_name(path, path.stat().st_mtime)
+            path.rename(aside)
+    except BlockingIOError as exc:
+        raise OutputError(f"{path}: another run is writing it; give another name") from exc
+    except OSError as exc:
+        raise OutputError(
+            f"{path}: has fewer columns and cannot be renamed ({exc.strerror}); give another file"
+        ) from exc
+    log.warning("a file of an earlier version has fewer columns, a new one is begun path=%s kept_as=%s", path, aside)

@@ -13,6 +13,19 @@ def summary_line(record: Mapping[str, Any]) -> str:
     return "summary " + " ".join(f"{key}={value}" for key, value in _pairs(record) if value is not None)
 
 
+def status_line(record: Mapping[str, Any]) -> str:
+    """Return the record as a few words for who looks at a service: rate, latency, temperature, throttling."""
+    rate, latency_ms, celsius = record["fps"]["inference"], record["latency_ms"], record["temperature_celsius"]
+    words = ["no frames" if rate is None else f"{rate:.1f} FPS"]
+    if latency_ms:
+        words.append(f"p95 {latency_ms['p95']:.0f} ms")
+    if celsius is not None:
+        words.append(f"{celsius:.0f} °C")
+    if record["throttled"] is not None:
+        words += [name.replace("_", " ") for name in _raised(record["throttled"]["now"])]
+    return ", ".join(words)
+
+
 def _pairs(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "window_s", _rounded(record["window_s"], 1)
     yield from record["frames"].items()

@@ -8,6 +8,7 @@ import pytest
 
 from edge_runtime.errors import OutputError
 from edge_runtime.outputs.delivery import Delivered, Delivery
+from edge_runtime.result import StateChange
 
 
 class Kept:
@@ -84,6 +85,40 @@ def test_the_last_one_that_fails_ends_the_run(make_result):
     ended = []
     deliver([Kept("only", fails_at=0)], [make_result(0)], all_failed=lambda: ended.append(True))
     assert ended == [True]
+
+
+class Recovers(Kept):
+    """An output with states of its own: it lost two results, and tells of it."""
+
+    lost = 2
+    is_failing = True
+
+    def watch(self, tell, *, keeps_trying):
+        self.tell, self.keeps_trying = tell, keeps_trying
+
+    def write(self, result, drawn):
+        super().write(result, drawn)
+        if result.frame.sequence == 1:
+            self.tell(StateChange("output:own", "ok", "failed", "full", 0.0))
+
+
+@pytest.mark.parametrize("is_live", [True, False])
+def test_an_output_that_recovers_by_itself_tells_all_and_its_losses_are_counted(make_result, is_live):
+    """Its own file says why lines are missing there; and the end does not claim them."""
+    own, other = Recovers("own"), Kept("other")
+    delivery = Delivery([own, other], is_live=is_live, on_all_failed=lambda: None)
+    delivery.open()
+    assert own.keeps_trying is is_live
+    for number in range(4):
+        delivery.offer(make_result(number), None)
+    threads = delivery.start()
+    assert own.is_told.wait(10)
+    assert other.is_told.wait(10)
+    delivery.finish()
+    for thread in threads:
+        thread.join(10)
+    assert own.states == other.states == [("output:own", "failed")]
+    assert delivery.ends(4) == (Delivered("own", 2, 2, True), Delivered("other", 4, 0, False))
 
 
 @pytest.mark.parametrize(("is_looking", "level"), [(True, "INFO"), (False, "WARNING")])

@@ -13,6 +13,8 @@ import pytest
 from edge_runtime.errors import OutputError
 from edge_runtime.outputs import OUTPUTS
 from edge_runtime.outputs.jsonl import JsonLinesOutput
+from edge_runtime.storage.limits import Limits
+from edge_runtime.storage.store import Storage
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -68,6 +70,22 @@ def test_stdout_carries_the_lines(capfdbinary, make_result):
     output.write(make_result(5), None)
     output.close()
     assert json.loads(capfdbinary.readouterr().out)["sequence"] == 5
+
+
+def test_a_used_up_day_is_one_state_in_the_log_and_states_go_on(tmp_path, make_result, change):
+    """The last lines of the log say why it ends there."""
+    output = JsonLinesOutput(tmp_path / "found.jsonl", storage=Storage(Limits(max_bytes_per_day=1000)))
+    output.open()
+    output.watch(output.write_state, keeps_trying=True)
+    for sequence in range(20):
+        output.write(make_result(sequence), None)
+    output.write_state(change)
+    output.close()
+    records = [json.loads(line) for line in (tmp_path / "found.jsonl").read_text(encoding="utf-8").splitlines()]
+    states = [(one["part"], one["to"]) for one in records if one["type"] == "state"]
+    assert states == [("storage", "paused"), ("camera", "lost")]
+    assert output.lost == 20 - sum(one["type"] == "detections" for one in records) > 0
+    assert not output.is_failing
 
 
 PIPE_PROGRAM = """

@@ -126,3 +126,24 @@ def test_rounding_leaves_the_overlap_of_a_box_with_itself_above_99_percent(x, y,
     common = max(0.0, min(right, x2) - max(left, x1)) * max(0.0, min(bottom, y2) - max(top, y1))
     union = (x2 - x1) * (y2 - y1) + (right - left) * (bottom - top) - common
     assert common / union > 0.99
+
+
+def test_key_points_are_written_where_a_model_has_them(validator, make_result):
+    """Rounded as boxes are; one that is no number takes its detection with it."""
+    result = make_result(count=2)
+    points = np.array([[[1.2345, 2]] * 5, [[3, 4]] * 4 + [[np.nan, 1]]], np.float32)
+    record = detections_record(replace(result, detections=replace(result.detections, keypoints=points)))
+    (row,) = record["detections"]
+    assert row["keypoints"] == [[1.23, 2.0]] * 5
+    assert "keypoints" not in detections_record(result)["detections"][0]
+    validator.validate(json.loads(json.dumps(record)))
+    with pytest.raises(jsonschema.ValidationError):
+        validator.validate({**record, "detections": [{**row, "keypoints": [[1.0]]}]})
+
+
+def test_labels_of_the_whole_frame_are_said_to_be_that(validator, make_result):
+    """The box alone, which is the frame, could be that of something large."""
+    record = detections_record(replace(make_result(), task="classify"))
+    assert record["task"] == "classify"
+    assert "task" not in detections_record(make_result())
+    validator.validate(json.loads(json.dumps(record)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,8 @@ import pytest
 from edge_runtime.errors import OutputError
 from edge_runtime.outputs import OUTPUTS, snapshots
 from edge_runtime.outputs.snapshots import SnapshotOutput, encode
+from edge_runtime.storage.limits import Limits
+from edge_runtime.storage.store import Storage
 
 
 def write(output, result):
@@ -128,3 +131,90 @@ def test_states_are_not_for_pictures(tmp_path, change):
     """It only shows frames."""
     SnapshotOutput(tmp_path).write_state(change)
     assert names(tmp_path) == []
+
+
+def test_a_folder_that_is_deleted_is_made_again(tmp_path, make_result):
+    """Somebody cleaned up while the service ran."""
+    output = SnapshotOutput(tmp_path / "shots")
+    output.open()
+    (tmp_path / "shots").rmdir()
+    write(output, make_result(1))
+    assert len(names(tmp_path / "shots")) == 1
+
+
+class Told(list):
+    """The changes of state as texts."""
+
+    def __call__(self, change):
+        self.append(f"{change.part} {change.before} {change.after}")
+
+
+def refusing(monkeypatch):
+    """Return a switch for a disk that is full."""
+    is_full = threading.Event()
+
+    def check(path, folder=None):
+        if is_full.is_set():
+            raise OutputError(f"{path}: its disk is full")
+
+    monkeypatch.setattr(snapshots, "check_room", check)
+    return is_full
+
+
+def test_a_full_disk_is_a_state_that_ends(tmp_path, make_result, monkeypatch):
+    """The pictures of the next day must not depend on somebody who restarts the service."""
+    now, told, is_full = [10**12], Told(), refusing(monkeypatch)
+    output = SnapshotOutput(tmp_path, storage=Storage(clock=lambda: now[0]))
+    output.open()
+    output.watch(told, keeps_trying=True)
+    is_full.set()
+    for number in range(5):
+        write(output, make_result(number, at_ms=number * 1000))
+        now[0] += 100_000_000
+    assert output.is_failing
+    assert output.lost == 5
+    is_full.clear()
+    now[0] += 60 * 10**9
+    write(output, make_result(9, at_ms=9000))
+    assert len(names(tmp_path)) == 1
+    assert told == ["output:snapshots ok failed", "output:snapshots failed ok"]
+
+
+def test_of_a_job_over_a_file_a_full_disk_is_the_end(tmp_path, make_result, monkeypatch):
+    """Nobody waits for hours to find an empty folder."""
+    is_full = refusing(monkeypatch)
+    output = SnapshotOutput(tmp_path)
+    output.open()
+    output.watch(Told(), keeps_trying=False)
+    is_full.set()
+    with pytest.raises(OutputError, match="disk is full"):
+        write(output, make_result(0))
+
+
+def test_old_files_make_room_for_a_picture_where_a_budget_allows_it(tmp_path, make_result, monkeypatch):
+    """The newest picture is the one that is looked for."""
+    (tmp_path / "20250101T060000.250Z-00000042.jpg").write_bytes(b"old")
+    is_full = refusing(monkeypatch)
+    storage = Storage(Limits(max_bytes=10**9))
+    output = SnapshotOutput(tmp_path, storage=storage)
+    output.open()
+    is_full.set()
+    free_some = storage.free_some
+    monkeypatch.setattr(storage, "free_some", lambda: (is_full.clear(), free_some())[1])
+    write(output, make_result(1))
+    assert names(tmp_path) == ["20260131T120000.250Z-00000001.jpg"]
+
+
+def test_pictures_count_and_pause_when_the_day_is_used_up(tmp_path, make_result):
+    """They are what fills a card."""
+    storage, told = Storage(Limits(max_bytes_per_day=1500)), Told()
+    output = SnapshotOutput(tmp_path, storage=storage)
+    output.open()
+    output.watch(told, keeps_trying=True)
+    for number in range(5):
+        write(output, make_result(number, at_ms=number * 1000))
+    sizes = [path.stat().st_size for path in tmp_path.iterdir()]
+    assert 0 < len(sizes) < 5
+    assert storage.written_today == sum(sizes) <= 1500
+    assert output.lost == 5 - len(sizes)
+    assert told == ["storage ok paused"]

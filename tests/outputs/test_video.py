@@ -14,7 +14,8 @@ import pytest
 from edge_runtime import filelock
 from edge_runtime.errors import ConfigError, OutputError
 from edge_runtime.outputs import OUTPUTS, video
-from edge_runtime.outputs.video import VideoOutput, fit
+from edge_runtime.outputs.video import COUNTED_PICTURES, VideoOutput, fit
+from edge_runtime.storage.store import Storage
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -384,3 +385,14 @@ def test_states_are_not_for_a_video(tmp_path, change):
     """It only shows frames."""
     VideoOutput(tmp_path / "a.mp4", 25.0).write_state(change)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_video_takes_counts_as_written(tmp_path, make_result):
+    """A card wears out by it like by anything else."""
+    storage = Storage()
+    output = VideoOutput(tmp_path / "a.avi", 10.0, storage=storage)
+    output.open()
+    for number in range(COUNTED_PICTURES * 2 + 1):
+        output.write(make_result(number), make_result(number, level=number).frame.image)
+    output.close()
+    assert storage.written_today == (tmp_path / "a.avi").stat().st_size > 0

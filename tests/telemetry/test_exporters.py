@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 
 import pytest
 
 from edge_runtime.errors import OutputError
+from edge_runtime.filelock import lock
+from edge_runtime.linefile import LineFile
+from edge_runtime.storage.limits import Limits
+from edge_runtime.storage.store import Storage
 from edge_runtime.telemetry.exporters import COLUMNS, TelemetryFile
 
 
@@ -118,3 +123,86 @@ def test_a_folder_in_the_place_of_the_file_is_said(tmp_path):
     (tmp_path / "a.csv").mkdir()
     with pytest.raises(OutputError, match=r"a\.csv: cannot be read"):
         TelemetryFile(tmp_path / "a.csv", append=True).open()
+
+
+def test_a_file_of_an_earlier_version_gets_another_name(tmp_path, record, caplog):
+    """A service that was updated must start, and its old rows must not stand under a new header."""
+    path = tmp_path / "a.csv"
+    old = ",".join(list(COLUMNS)[:-1]) + "\n2026,period\n"
+    path.write_text(old)
+    os.utime(path, (1_769_860_800, 1_769_860_800))
+    write(path, [record], append=True)
+    assert (tmp_path / "a.2026-01-31T120000Z.csv").read_text() == old
+    assert rows_of(path)[0]["board"] == "Raspberry Pi 5 Model B Rev 1.0"
+    assert "has fewer columns" in caplog.text
+    caplog.clear()
+
+
+def test_a_file_of_an_earlier_version_that_another_run_writes_is_refused(tmp_path):
+    """It would go on writing into a file of another name."""
+    path = tmp_path / "a.csv"
+    path.write_text(",".join(list(COLUMNS)[:-1]) + "\n")
+    with path.open("ab") as other:
+        lock(other, is_shared=True)
+        with pytest.raises(OutputError, match="another run is writing it"):
+            TelemetryFile(path, append=True).open()
+
+
+def test_a_header_cut_by_a_power_cut_is_written_again(tmp_path, record, caplog):
+    """The first second of a service can be its last."""
+    path = tmp_path / "a.csv"
+    path.write_text("time,scope,win")
+    write(path, [record], append=True)
+    assert len(path.read_text().splitlines()) == 2
+    assert path.read_text().startswith("time,scope,window_s,")
+    caplog.clear()
+
+
+def test_rows_rotate_and_each_file_has_its_header(tmp_path, record):
+    """A year of measurements in files that open."""
+    now = [1_769_860_800.0]
+    storage = Storage(Limits(keep_days=30), wall_clock=lambda: now[0])
+    file = TelemetryFile(tmp_path / "a.csv", storage=storage)
+    file.open()
+    for _ in range(2):
+        file.write({**record, "written_bytes_today": storage.written_today})
+        now[0] += 24 * 3600
+    file.close()
+    rows = [rows_of(path) for path in sorted(tmp_path.iterdir())]
+    assert [len(one) for one in rows] == [1, 1]
+    assert rows[0][0]["written_bytes_today"] == "0"
+
+
+def test_measurements_go_on_when_the_day_is_used_up(tmp_path, record):
+    """They say how much was written, and they are few."""
+    file = TelemetryFile(tmp_path / "a.jsonl", storage=Storage(Limits(max_bytes_per_day=1)))
+    file.open()
+    for _ in range(3):
+        file.write(record)
+    file.close()
+    assert len((tmp_path / "a.jsonl").read_text().splitlines()) == 3
+
+
+def test_a_full_disk_is_left_when_there_is_room_again(tmp_path, record, monkeypatch):
+    """The measurements of the time after are worth as much as those before."""
+    now, told = [10**12], []
+    file = TelemetryFile(tmp_path / "a.jsonl", storage=Storage(clock=lambda: now[0]))
+    file.open()
+    file.watch(lambda change: told.append(change.after))
+    with monkeypatch.context() as full:
+        full.setattr(LineFile, "_put", lambda self, data: self._let_go() or raise_full())
+        file.write(record)
+    now[0] += 10**10
+    file.write(record)
+    file.close()
+    assert told == ["failed", "ok"]
+    assert len((tmp_path / "a.jsonl").read_text().splitlines()) == 2
+
+
+def rows_of(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def raise_full():
+    raise OutputError("full")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edge_runtime.telemetry.report import final_table, summary_line
+from edge_runtime.telemetry.summary import status_line
 
 
 def test_the_log_line_has_keys_and_values_and_nothing_unmeasured(make_telemetry, run_frames):
@@ -27,6 +28,14 @@ def test_a_container_without_a_frame_has_a_short_line(make_telemetry, clock):
         "summary window_s=10.0 captured=0 dropped=0 processed=0 capture_fps=0.0 inference_fps=0.0 "
         "rss_bytes=98566144 cpu_percent=112.3"
     )
+
+
+def test_the_line_for_a_service_has_what_one_looks_for(make_telemetry, run_frames):
+    """systemctl status shows it: is it running, is it late, is it hot, does it get its power?"""
+    telemetry = make_telemetry()
+    run_frames(telemetry, 25)
+    assert status_line(telemetry.snapshot()) == "25.0 FPS, p95 20 ms, 61 °C, throttled"
+    assert status_line(make_telemetry(is_bare=True).snapshot()) == "no frames"
 
 
 def test_the_table_of_a_run(make_telemetry, run_frames):
