@@ -10,7 +10,7 @@ import dataclasses
 import difflib
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,15 @@ from typing import Any
 from edge_runtime.errors import ConfigError
 
 ENV_PREFIX = "EDGE_RUNTIME_"
-BACKEND_NAMES = ("auto", "cpu", "edgetpu", "gpu")
-WITH_DEVICE = ("edgetpu", "gpu")
+BACKEND_NAMES = ("auto", "cpu", "edgetpu", "gpu", "onnx", "remote")
+WITH_DEVICE = ("edgetpu", "gpu", "onnx", "remote")
+ISOLATION_NAMES = ("auto", "thread", "process")
+FALLBACK_NAMES = ("none", "cpu")
 ENGINE_NAMES = ("auto", "litert", "tflite-runtime")
+TASKS = ("detect", "classify")
+SMALLEST_BUDGET_BYTES = 10**6
+UNITS = {"": 1, "b": 1, **{f"{one}b": 1000**power for power, one in enumerate("kmgt", 1)},
+         **{f"{one}ib": 1024**power for power, one in enumerate("kmgt", 1)}}  # fmt: skip
 STDOUT = Path("-")
 EXCLUSIVE = (("headless", "display"), ("append", "overwrite"))
 READ, WRITTEN = ("model", "labels", "source"), ("log", "output", "telemetry")
@@ -111,10 +117,10 @@ def one_of(*choices: str) -> Parser:
 
 
 def backend(value: Any) -> str:
-    """Return a backend with an optional device: "cpu", "edgetpu:usb:0", "gpu:/usr/lib/libdelegate.so"."""
+    """Return a backend with an optional device: "cpu", "edgetpu:usb:0", "gpu:/usr/lib/lib.so", "onnx:cuda"."""
     name, colon, device = str(value).partition(":")
     if name not in BACKEND_NAMES or (colon and (name not in WITH_DEVICE or not device)):
-        raise ValueError(f"one of {', '.join(BACKEND_NAMES)}; a device may follow as in edgetpu:usb:0 or gpu:LIBRARY")
+        raise ValueError(f"one of {', '.join(BACKEND_NAMES)}; a device may follow as in edgetpu:usb:0 or onnx:cuda")
     return str(value)
 
 
@@ -137,6 +143,27 @@ def size(value: Any) -> tuple[int, int]:
     return int(width), int(height)
 
 
+def byte_count(value: Any) -> int | None:
+    """Return the bytes of a size such as 500000000, "500 MB" or "2 GiB"; None for 0, which is no limit."""
+    found = re.fullmatch(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*([a-z]*)\s*", str(value), re.I | re.A)
+    if isinstance(value, bool) or found is None or found[2].lower() not in UNITS:
+        raise ValueError("a size as in 500 MB or 2 GiB, at least 1 MB; or 0 for no limit")
+    parsed = int(float(found[1]) * UNITS[found[2].lower()])
+    if parsed and not SMALLEST_BUDGET_BYTES <= parsed <= 10**18:
+        raise ValueError("a size as in 500 MB or 2 GiB, at least 1 MB; or 0 for no limit")
+    return parsed or None
+
+
+def sync(value: Any) -> str | float:
+    """Return "never", "always", or the seconds between."""
+    if value in ("never", "always"):
+        return str(value)
+    try:
+        return float(number(0.1, 86400)(value))
+    except ValueError:
+        raise ValueError("never, always, or the seconds between, 0.1 to 86400") from None
+
+
 def setting(default: Any, parse: Parser, metavar: str, text: str) -> Any:
     """Return a dataclass field that also knows how to read its value and how to explain itself."""
     return field(default=default, metadata={"parse": parse, "metavar": metavar, "help": text})
@@ -149,6 +176,8 @@ class Config:
     model: Path | None = setting(None, path, "FILE", "the .tflite model; without it the bundled one, which finds "
                                  "drawn shapes")  # fmt: skip
     labels: Path | None = setting(None, path, "FILE", "label file, where the model has none or a wrong one")
+    task: str = setting("detect", one_of(*TASKS), "NAME", "detect, or classify: labels of the whole picture, for "
+                        "a classifier")  # fmt: skip
     source: str | None = setting(
         None, or_auto(text), "NAME", "camera number or /dev/videoN, picamera, rtsp:// or http:// address, video file, "
         "folder or glob of pictures, scene (drawn shapes), or auto: camera 0, and without a model the first camera "
@@ -161,9 +190,17 @@ class Config:
     realtime: bool = setting(False, switch, "", "play a video file at its own speed, dropping frames like a camera")
     exit_on_source_loss: bool = setting(False, switch, "", "end with exit code 4 when a camera is lost; "
                                         "without it the camera is waited for")  # fmt: skip
-    backend: str = setting("auto", backend, "NAME", "auto, cpu, edgetpu[:usb:N|:pci:N] or gpu[:LIBRARY]")
+    backend: str = setting("auto", backend, "NAME", "auto, cpu, edgetpu[:usb:N|:pci:N], gpu[:LIBRARY], "
+                           "onnx[:cuda|:tensorrt] or remote:grpc://HOST:8001/MODEL")  # fmt: skip
     engine: str = setting("auto", one_of(*ENGINE_NAMES), "NAME", "auto, litert or tflite-runtime")
     num_threads: int | None = setting(None, or_auto(whole(1, 256)), "N", "threads of the model, or auto: measured once")
+    isolation: str = setting("auto", one_of(*ISOLATION_NAMES), "HOW", "where the model runs: in a thread, in a process "
+                             "that may hang or crash, or auto: a process for accelerators")  # fmt: skip
+    fallback: str = setting("none", one_of(*FALLBACK_NAMES), "WHAT", "cpu: where the backend cannot be opened the CPU "
+                            "serves until it can; none: that is an error")  # fmt: skip
+    invoke_timeout: float | None = setting(None, or_auto(number(0.05, 3600, "seconds")), "S", "seconds after which an "
+                                           "invoke in a process counts as hung, or auto: learned")  # fmt: skip
+    explain: bool = setting(False, switch, "", "say how the backend was chosen, and why not another")
     threshold: float = setting(0.4, number(0, 1), "SCORE", "lowest score to report, 0 to 1")
     iou: float | None = setting(None, or_auto(number(0, 1)), "IOU", "overlap above which the lower score of one class "
                                 "goes, 0 to 1; auto: what the model family needs")  # fmt: skip
@@ -178,6 +215,17 @@ class Config:
     telemetry_interval: float = setting(10.0, number(0.1, 86400, "seconds"), "S", "seconds between two measurements")
     append: bool = setting(False, switch, "", "continue files that exist")
     overwrite: bool = setting(False, switch, "", "replace files that exist")
+    storage_max_bytes: int | None = setting(None, byte_count, "SIZE", "most that log, telemetry and snapshots keep on "
+                                            "the disk, as in 2 GB; the oldest go first")  # fmt: skip
+    storage_max_bytes_per_day: int | None = setting(None, byte_count, "SIZE", "most that is written in one day, UTC; "
+                                                    "then only changes of state are")  # fmt: skip
+    storage_min_free_bytes: int | None = setting(None, byte_count, "SIZE", "room to leave on the disk; the oldest "
+                                                 "files go for it")  # fmt: skip
+    storage_keep_days: int | None = setting(None, whole(1, 36500), "N", "days after which old files go")
+    storage_fsync: str | float = setting("never", sync, "WHEN", "wait for the disk: never, always, or seconds between "
+                                         "two waits")  # fmt: skip
+    storage_flush_seconds: float = setting(0.0, number(0, 3600, "seconds"), "S", "seconds that lines are collected "
+                                           "before they are written together; 0 writes each at once")  # fmt: skip
     max_frames: int | None = setting(None, whole(1, 10**12), "N", "end after so many frames")
     duration: float | None = setting(None, number(0.001, 10**9, "seconds"), "S", "end after so many seconds")
 
@@ -212,6 +260,8 @@ def names_files(source: str) -> bool:
 
 
 FIELDS: dict[str, dataclasses.Field[Any]] = {one.name: one for one in dataclasses.fields(Config)}
+SECTIONS = ("storage",)
+"""The sections to be named to users; any other beginning of a setting's name works the same."""
 PATH_FIELDS = frozenset(name for name, one in FIELDS.items() if one.metadata["parse"] is path)
 
 
@@ -309,15 +359,28 @@ def _from_file(file: Path) -> dict[str, Any]:
         raise ConfigError(f"config: {file} cannot be read ({exc.strerror}); let this user read it") from exc
     except tomllib.TOMLDecodeError as exc:
         raise ConfigError(f"config: {file} is not TOML ({exc}); write key = value, texts in quotes") from exc
-    found = {}
-    for key, value in table.items():
+    found: dict[str, Any] = {}
+    for key, value in _flattened(file, table):
         name = key.replace("-", "_")
-        if name not in FIELDS and isinstance(value, dict):
-            raise ConfigError(f"config: {file}: [{key}] is a section, there are none here; leave its line out")
+        if name in found:
+            raise ConfigError(f"config: {file}: {name} is set twice; leave one out")
         if name not in FIELDS:
             raise ConfigError(f"config: {file}: key {key!r} is unknown{_closest(name, '', str.lower)}")
         found[name] = value
     return found
+
+
+def _flattened(file: Path, table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Give keys and values; a section is the beginning of its keys' names: ``keep_days`` in ``[storage]``."""
+    for key, value in table.items():
+        prefix = f"{key.replace('-', '_')}_"
+        if not isinstance(value, dict) or prefix[:-1] in FIELDS:
+            yield key, value
+        elif any(name.startswith(prefix) for name in FIELDS):
+            yield from ((f"{prefix}{inner}", one) for inner, one in value.items())
+        else:
+            sections = ", ".join(f"[{one}]" for one in SECTIONS)
+            raise ConfigError(f"config: {file}: [{key}] is a section, known are {sections}; leave its line out")
 
 
 def _closest(name: str, prefix: str, case: Callable[[str], str]) -> str:

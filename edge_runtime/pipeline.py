@@ -11,16 +11,16 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from edge_runtime.capture import FrameSource
 from edge_runtime.capture.paced import PacedSource
+from edge_runtime.capture.state import CameraState
 from edge_runtime.clock import NS_PER_S, now_ns
 from edge_runtime.detector import Detector, Invoked
-from edge_runtime.errors import CaptureError
+from edge_runtime.errors import BackendDownError, CaptureError
 from edge_runtime.frame import Frame
 from edge_runtime.handover import Handover
 from edge_runtime.outputs import Output
@@ -44,6 +44,10 @@ The end of a file and `max_frames` know no such limit for the outputs: there eve
 takes."""
 GRACE_S = 0.3
 TICK_S = 0.1
+DOWN = ("lost", "down")
+"""States of a part that is waited for, while no frame can come through."""
+MOST_LOST = 3
+"""Invokes of one frame that may cost the backend; a frame that kills it each time is dropped then."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,6 +106,7 @@ class Pipeline:
         report_interval_s: float = 10.0,
         on_report: Callable[[dict[str, Any]], None] | None = None,
         on_first_result: Callable[[], object] | None = None,
+        on_tick: Callable[[int, str | None], None] | None = None,
     ) -> None:
         """Prepare a run.
 
@@ -117,6 +122,8 @@ class Pipeline:
             report_interval_s: seconds between two reports.
             on_report: called in the thread of `run` with each period's telemetry record.
             on_first_result: called once, in the results thread, when the first result is there.
+            on_tick: called about ten times a second in the thread of `run` with the number of results so far and the
+                part that is down and waited for, as in "camera: lost", or None.
         """
         self.telemetry = telemetry or Telemetry()
         self._source = source
@@ -129,13 +136,14 @@ class Pipeline:
         self._report_interval_s = report_interval_s
         self._on_report = on_report
         self._on_first_result = on_first_result
+        self._on_tick = on_tick
+        self._down: dict[str, str] = {}  # part -> state
         self._frames: Handover[Ready] = Handover(1 if source.is_live else QUEUED_FRAMES, newest_wins=source.is_live)
         self._answers: Handover[Answer | StateChange] = Handover(QUEUED_ANSWERS, newest_wins=False)
         self._is_asked_to_stop = False
         self._no_more = threading.Event()
         self._failures: list[BaseException] = []
-        self._retry_delays_s = retry_delays_s
-        self._camera_state = "starting"
+        self._camera = CameraState(source, retry_delays_s, self._answers.put_extra)
         self._captured = self._asked = self._processed = 0
 
     def stop(self) -> None:
@@ -161,6 +169,7 @@ class Pipeline:
             BackendError: the engine failed.
         """
         self._delivery.open()
+        self._detector.watch(self._answers.put_extra)
         threads = self._start_threads()
         try:
             self._watch(threads)
@@ -202,8 +211,8 @@ class Pipeline:
                 if before:
                     frame = replace(frame, sequence=before + frame.sequence)
                 self._captured = frame.sequence + 1
-                if source.is_live and self._camera_state != "ok":
-                    self._camera_becomes("ok", f"{source.name} delivers frames")
+                if source.is_live:
+                    frame = self._camera.delivers(frame)
                 self.telemetry.captured()
                 lost = self._frames.put(self._make_ready(frame))
                 del frame  # its memory is free for the next one
@@ -220,34 +229,23 @@ class Pipeline:
 
     def _capture_forever(self) -> None:
         """Capture until told to stop; a lost camera is a state, and is tried again, ever more slowly."""
-        tries = 0
         while not self._no_more.is_set():
             try:
                 self._capture_once()
                 return  # a paced file came to its end
             except CaptureError as exc:
-                tries = 0 if self._camera_state == "ok" else tries + 1
-                delay_s = self._retry_delays_s[min(tries, len(self._retry_delays_s) - 1)]
-                if self._camera_state != "lost":
-                    what = "not there yet" if self._camera_state == "starting" else "lost"
-                    log.warning("camera %s, trying again until it comes reason=%s", what, exc)
-                    self._camera_becomes("lost", str(exc))
-                self._no_more.wait(delay_s)
-
-    def _camera_becomes(self, state: str, reason: str) -> None:
-        if self._camera_state == "lost":
-            log.warning("camera there source=%s", self._source.name)
-        self._answers.put(StateChange("camera", self._camera_state, state, reason, time.time()))
-        self._camera_state = state
+                self._no_more.wait(self._camera.lose(exc))
 
     # The inference thread.
 
     def _infer(self) -> None:
         try:
             while (ready := self._frames.get()) is not None:
-                self._answers.put(self._ask(ready))
+                if self._ask(ready):
+                    self._asked += 1
+                else:
+                    self.telemetry.dropped()
                 del ready  # its memory is free while we wait for the next
-                self._asked += 1
                 if self._asked == self._max_frames:
                     self._take_no_more()
         except Exception as exc:  # noqa: BLE001 (raised again by run, in the caller's thread)
@@ -256,16 +254,25 @@ class Pipeline:
         finally:
             self._answers.close()
 
-    def _ask(self, ready: Ready) -> Answer:
-        wait_ns = now_ns() - ready.frame.captured_ns - ready.shrink_ns
-        return Answer(ready.frame, self._detector.invoke(ready.shrunk), wait_ns, ready.shrink_ns)
+    def _ask(self, ready: Ready) -> bool:
+        """Return whether the frame was answered; while the backend is down a file waits, a camera does not."""
+        lost = 0
+        while True:
+            wait_ns = now_ns() - ready.frame.captured_ns - ready.shrink_ns
+            try:
+                self._answers.put(Answer(ready.frame, self._detector.invoke(ready.shrunk), wait_ns, ready.shrink_ns))
+                return True
+            except BackendDownError as exc:
+                lost += exc.__cause__ is not None
+            if self._source.is_live or lost == MOST_LOST or self._no_more.wait(TICK_S):
+                return False
 
     # The results thread.
 
     def _hand_out(self) -> None:
         try:
             while (answer := self._answers.get()) is not None:
-                item = answer if isinstance(answer, StateChange) else self._decode(answer)
+                item = self._note(answer) if isinstance(answer, StateChange) else self._decode(answer)
                 drawn = self._draw(item) if isinstance(item, Result) and self._delivery.needs_drawing else None
                 self._delivery.offer(item, drawn)
                 del answer, item, drawn
@@ -275,6 +282,12 @@ class Pipeline:
         finally:
             self._answers.close(discard=True)  # nobody reads any more: a writer must not wait
             self._delivery.finish()
+
+    def _note(self, change: StateChange) -> StateChange:
+        self._down = {part: state for part, state in self._down.items() if part != change.part}
+        if change.after in DOWN:
+            self._down = {**self._down, change.part: change.after}  # a new one: another thread reads it
+        return change
 
     def _decode(self, answer: Answer) -> Result:
         start_ns = now_ns()
@@ -287,7 +300,7 @@ class Pipeline:
             "invoke": answer.invoked.invoke_ns,
             "decode": finished_ns - start_ns,
         }
-        result = Result(answer.frame, detections, names, stages_ns, finished_ns)
+        result = Result(answer.frame, detections, names, stages_ns, finished_ns, self._detector.task)
         self.telemetry.result(stages_ns, result.latency_ns)
         self._processed += 1
         if self._processed == 1 and self._on_first_result:
@@ -299,7 +312,16 @@ class Pipeline:
 
         found = result.detections
         overlay = self.telemetry.overlay()
-        return draw(result.frame.image, found.boxes, result.labels, found.scores, found.class_ids, overlay=overlay)
+        return draw(
+            result.frame.image,
+            found.boxes,
+            result.labels,
+            found.scores,
+            found.class_ids,
+            overlay=overlay,
+            keypoints=found.keypoints,
+            is_whole_frame=result.task == "classify",
+        )
 
     # The caller's thread.
 
@@ -310,6 +332,9 @@ class Pipeline:
         last = threads[1:]  # the capture thread may sit in a driver; it is not waited for here
         while any(thread.is_alive() for thread in last):
             self._tick(last)
+            if (hang := self._camera.watch()) and self._exit_on_source_loss:
+                self._failures.append(hang)
+                self._take_no_more()
             elapsed_s = (now_ns() - start_ns) / NS_PER_S
             if self._is_asked_to_stop or (self._duration_s is not None and elapsed_s >= self._duration_s):
                 self._take_no_more()
@@ -320,6 +345,9 @@ class Pipeline:
 
     def _tick(self, threads: Sequence[threading.Thread]) -> None:
         """Spend a moment: on the window if there is one, else waiting for the first thread that still works."""
+        if self._on_tick:
+            down = {} if self._camera.hangs else self._down  # no waiting mends a driver that hangs
+            self._on_tick(self._processed, next((f"{part}: {state}" for part, state in down.items()), None))
         if self._delivery.has_window:
             if not self._delivery.show(TICK_S / 10):
                 self.stop()

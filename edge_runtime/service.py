@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -22,11 +20,16 @@ from edge_runtime.capture.v4l import Nodes
 from edge_runtime.config import STDOUT, Config
 from edge_runtime.detector import Detector
 from edge_runtime.errors import CaptureError, ConfigError, OutputError
+from edge_runtime.model.store import find_model
+from edge_runtime.notify import Heartbeat
 from edge_runtime.outputs import Output
 from edge_runtime.pipeline import Pipeline, Summary
 from edge_runtime.result import Result, StateChange
+from edge_runtime.storage.limits import Limits
+from edge_runtime.storage.store import Storage
 from edge_runtime.telemetry.exporters import TelemetryFile
-from edge_runtime.telemetry.report import Telemetry, summary_line
+from edge_runtime.telemetry.report import Telemetry
+from edge_runtime.telemetry.summary import status_line, summary_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,9 +55,11 @@ def serve(config: Config, environment: Mapping[str, str] = os.environ) -> Outcom
         EdgeRuntimeError: see `Pipeline.run`, `Detector` and `open_source`.
         KeyboardInterrupt: Ctrl-C was pressed before the run began.
     """
+    opened = partial(open_source, size_wh=config.size, fps=config.fps, realtime=config.realtime)
+    named = None if config.source is None else opened(config.source)  # what is no source is said first, and alone
     config = with_defaults(config)
     assert config.source is not None, "the defaults name one"
-    source = open_source(config.source, size_wh=config.size, fps=config.fps, realtime=config.realtime)
+    source = opened(config.source) if named is None else named
 
     def on_reader_gone() -> None:
         if len(outputs) > 1:
@@ -62,14 +67,17 @@ def serve(config: Config, environment: Mapping[str, str] = os.environ) -> Outcom
         else:
             pipeline.stop()
 
+    heartbeat = Heartbeat(environment)
+    storage = build_storage(config)
     outputs = build_outputs(
         config,
+        storage=storage,
         source_fps=lambda: source.fps,
         is_live=source.is_live,
         environment=environment,
         on_reader_gone=on_reader_gone,
     )
-    with build_detector(config) as detector, _telemetry_file(config) as write_telemetry:
+    with build_detector(config) as detector, storage, _telemetry_file(config, storage) as write_telemetry:
         pipeline = Pipeline(
             source,
             detector,
@@ -79,8 +87,8 @@ def serve(config: Config, environment: Mapping[str, str] = os.environ) -> Outcom
             duration_s=config.duration,
             exit_on_source_loss=config.exit_on_source_loss or config.realtime,
             report_interval_s=config.telemetry_interval,
-            on_report=lambda record: _report(record, write_telemetry),
-            on_first_result=partial(notify_systemd, "READY=1", environment),
+            on_report=lambda record: _report(record, write_telemetry, heartbeat),
+            on_tick=heartbeat.tick,
         )
         log.info("run started model=%s source=%s outputs=%s", config.model, source.name,
                  ",".join(output.name for output in outputs))  # fmt: skip
@@ -88,7 +96,7 @@ def serve(config: Config, environment: Mapping[str, str] = os.environ) -> Outcom
             try:
                 summary = pipeline.run()
             finally:
-                notify_systemd("STOPPING=1", environment)
+                heartbeat.stopping()
                 write_telemetry(pipeline.telemetry.final())
     return Outcome(summary, bool(interrupted))
 
@@ -133,12 +141,12 @@ def first_camera(
 
 
 def require_model(config: Config) -> Path:
-    """Return the model that was named, else the bundled one.
+    """Return the model that was named, by its path or as one that was pulled, else the bundled one.
 
     Raises:
-        ModelError: none was named and the bundled one is not there.
+        ModelError: none was named and the bundled one is not there, or the one named waits to be pulled.
     """
-    return bundled_model() if config.model is None else config.model
+    return bundled_model() if config.model is None else find_model(config.model)
 
 
 def build_detector(config: Config) -> Detector:
@@ -153,12 +161,31 @@ def build_detector(config: Config) -> Detector:
         iou_threshold=config.iou,
         max_detections=config.max_detections,
         classes=config.classes,
+        task=config.task,
+        isolation=config.isolation,
+        fallback=config.fallback,
+        invoke_timeout_s=config.invoke_timeout,
+        explain=config.explain,
     )
+
+
+def build_storage(config: Config) -> Storage:
+    """Return the disk budget these settings ask for, and how lines get to the disk."""
+    limits = Limits(
+        max_bytes=config.storage_max_bytes,
+        max_bytes_per_day=config.storage_max_bytes_per_day,
+        min_free_bytes=config.storage_min_free_bytes,
+        keep_days=config.storage_keep_days,
+    )
+    syncs = {"never": None, "always": 0.0}
+    sync_s = syncs[config.storage_fsync] if isinstance(config.storage_fsync, str) else config.storage_fsync
+    return Storage(limits, flush_s=config.storage_flush_seconds, sync_s=sync_s)
 
 
 def build_outputs(
     config: Config,
     *,
+    storage: Storage | None = None,
     source_fps: Callable[[], float | None],
     is_live: bool,
     environment: Mapping[str, str],
@@ -182,15 +209,17 @@ def build_outputs(
         if log_to == STDOUT:
             outputs.append(PipedLines(JsonLinesOutput(None), on_reader_gone))
         else:
-            outputs.append(JsonLinesOutput(log_to, append=config.append, overwrite=config.overwrite))
+            outputs.append(JsonLinesOutput(log_to, append=config.append, overwrite=config.overwrite, storage=storage))
     if config.output is not None:
         from edge_runtime.outputs.video import VideoOutput
 
-        outputs.append(VideoOutput(config.output, source_fps, keep_time=is_live, overwrite=config.overwrite))
+        outputs.append(
+            VideoOutput(config.output, source_fps, keep_time=is_live, overwrite=config.overwrite, storage=storage)
+        )
     if config.snapshots is not None:
         from edge_runtime.outputs.snapshots import SnapshotOutput
 
-        outputs.append(SnapshotOutput(config.snapshots))
+        outputs.append(SnapshotOutput(config.snapshots, storage=storage))
     return outputs
 
 
@@ -246,32 +275,23 @@ def _wants_window(config: Config, environment: Mapping[str, str]) -> bool:
 
 
 @contextmanager
-def _telemetry_file(config: Config) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """Give the function that writes a telemetry record; a file that fails is told once and left."""
+def _telemetry_file(config: Config, storage: Storage) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Give the function that writes a telemetry record; a file that fails is told once and tried again."""
     if config.telemetry is None:
         yield lambda _record: None
         return
-    file = TelemetryFile(config.telemetry, append=config.append, overwrite=config.overwrite)
+    file = TelemetryFile(config.telemetry, append=config.append, overwrite=config.overwrite, storage=storage)
     file.open()
-    has_failed = threading.Event()
-
-    def write(record: dict[str, Any]) -> None:
-        if has_failed.is_set():
-            return
-        try:
-            file.write(record)
-        except OutputError as exc:
-            has_failed.set()
-            log.error("output failed, the others go on output=telemetry reason=%s", exc)
-
+    file.watch(lambda _change: None)  # it says in the log what becomes of it
     try:
-        yield write
+        yield lambda record: file.write({**record, "written_bytes_today": storage.written_today})
     finally:
         file.close()
 
 
-def _report(record: dict[str, Any], write: Callable[[dict[str, Any]], None]) -> None:
+def _report(record: dict[str, Any], write: Callable[[dict[str, Any]], None], heartbeat: Heartbeat) -> None:
     log.info("%s", summary_line(record))
+    heartbeat.say(status_line(record))
     write(record)
 
 
@@ -301,21 +321,3 @@ def _signals_stop(pipeline: Pipeline) -> Iterator[list[int]]:
         if not received:
             for number, handler in zip(numbers, before, strict=True):
                 signal.signal(number, handler)
-
-
-def notify_systemd(message: str, environment: Mapping[str, str]) -> bool:
-    """Tell systemd something by its notify protocol; return False where nobody listens.
-
-    Source: sd_notify(3): one datagram to the socket named by NOTIFY_SOCKET, "@" standing for the abstract namespace.
-    """
-    address = environment.get("NOTIFY_SOCKET")
-    if not address:
-        return False
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
-            sender.connect("\0" + address[1:] if address.startswith("@") else address)
-            sender.sendall(message.encode())
-    except OSError as exc:
-        log.warning("systemd could not be told message=%s reason=%s", message, exc)
-        return False
-    return True

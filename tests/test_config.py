@@ -135,6 +135,38 @@ def test_the_names_in_the_table_are_those_that_exist() -> None:
     assert set(config.ENGINE_NAMES) == {"auto", *ENGINES}
 
 
+def test_a_section_is_the_beginning_of_its_keys_names(tmp_path: Path) -> None:
+    """A long file reads better so; the flags and variables keep their one name."""
+    file = write(tmp_path, '[storage]\nmax_bytes = "2 GiB"\nkeep-days = 30\nfsync = 5\n')
+    found = load({}, {}, file)
+    assert found.config.storage_max_bytes == 2 * 1024**3
+    assert found.config.storage_keep_days == 30
+    assert found.config.storage_fsync == 5.0
+    assert found.origins["storage_keep_days"] == f"file {file}"
+
+
+@pytest.mark.parametrize(
+    ("said", "size_bytes"),
+    [
+        ("500 MB", 500_000_000),
+        ("1.5gib", 1_610_612_736),
+        (2_000_000, 2_000_000),
+        ("1000KB", 1_000_000),
+        ("0", None),
+        (0, None),
+    ],
+)
+def test_a_size_is_a_number_with_a_unit(said: Any, size_bytes: int | None) -> None:
+    """Nobody counts noughts; and 0 takes a limit of the file away."""
+    assert load({"storage_max_bytes": said}, {}).config.storage_max_bytes == size_bytes
+
+
+@pytest.mark.parametrize(("said", "found"), [("never", "never"), ("always", "always"), ("2.5", 2.5), (30, 30.0)])
+def test_waiting_for_the_disk_is_a_word_or_seconds(said: Any, found: str | float) -> None:
+    """A card lives longer with seconds, a record outlives a power cut with always."""
+    assert load({"storage_fsync": said}, {}).config.storage_fsync == found
+
+
 toml_values = st.one_of(st.integers(), st.floats(), st.booleans(), st.text(), st.lists(st.integers(), max_size=2))
 
 

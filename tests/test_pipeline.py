@@ -15,7 +15,7 @@ from edge_runtime.capture.paced import PacedSource
 from edge_runtime.capture.replay import ReplaySource
 from edge_runtime.clock import now_ns
 from edge_runtime.detector import Detector
-from edge_runtime.errors import CaptureError, InvokeError, OutputError
+from edge_runtime.errors import BackendDownError, CaptureError, InvokeError, OutputError
 from edge_runtime.frame import Frame
 from edge_runtime.inference import Quantization, TensorSpec
 from edge_runtime.inference.fake import FakeBackend
@@ -492,10 +492,27 @@ def test_reports_come_while_it_runs() -> None:
 
 
 def test_the_first_result_is_told_once() -> None:
-    """systemd is told that the service is ready, and not at every frame."""
+    """The measuring of a start waits for it."""
     told: list[int] = []
     run(ReplaySource(IMAGES, 5), detector(), on_first_result=lambda: told.append(1))
     assert told == [1]
+
+
+def test_how_it_goes_is_told_all_the_time() -> None:
+    """A service feeds systemd's watchdog by it: results that go up, or a part that is known to be down."""
+    told: list[tuple[int, str | None]] = []
+    first, lost, second = threading.Event(), threading.Event(), threading.Event()
+
+    def tick(processed: int, trouble: str | None) -> None:
+        told.append((processed, trouble))
+        for event, is_there in ((first, processed == 1), (lost, trouble), (second, processed == 2)):
+            if is_there:
+                event.set()
+
+    source = Script(["frame", first, CaptureError("unplugged")], [lost, "frame", second, "frame"])
+    run(source, detector(), on_tick=tick, retry_delays_s=(0.0,), max_frames=3)
+    assert (1, "camera: lost") in told
+    assert (2, None) in told
 
 
 def test_a_window_lives_in_the_calling_thread_and_closing_it_ends_the_run() -> None:
@@ -605,3 +622,82 @@ def test_a_real_file_goes_all_the_way(tmp_path: Path) -> None:
     records = [json.loads(line) for line in log.read_text().splitlines()]
     assert [Path(record["source"]).name for record in records] == ["p0.png", "p1.png", "p2.png"]
     assert records[0]["detections"][0]["box"] == [0, 0, 24, 16]
+
+
+# A backend that is lost and comes back.
+
+
+class Losing(FakeBackend):
+    """Is down for the invokes with these numbers, counted from 0; tells what it is told to."""
+
+    def __init__(self, down: set[int], lost: set[int] = frozenset()) -> None:  # type: ignore[assignment]
+        source = TensorSpec("image", (1, 8, 8, 3), np.dtype("uint8"), Quantization(1 / 128, 128))
+        super().__init__([source], OUTPUTS, lambda inputs: ANSWER)
+        self._down, self._lost = down, lost
+        self.asked = 0
+        self.tell: Callable[[StateChange], object] = lambda change: None
+
+    def watch(self, tell: Callable[[StateChange], object]) -> None:
+        self.tell = tell
+
+    def invoke(self, inputs: Sequence[Any]) -> list[Any]:
+        number, self.asked = self.asked, self.asked + 1
+        if number in self._down | self._lost:
+            self.tell(StateChange("backend", "ok", "down", f"invoke {number}", 0.0))
+            raise BackendDownError("down") from (InvokeError("crash") if number in self._lost else None)
+        return super().invoke(inputs)
+
+
+def test_frames_of_a_camera_during_an_outage_are_counted_as_dropped_and_the_run_goes_on() -> None:
+    """A hung accelerator is a state: no end, no stale boxes, and the books still add up."""
+    backend, kept = Losing({1, 2, 3}), Kept()
+    step = [threading.Event() for _ in range(6)]
+
+    class Steady(Script):
+        """Gives a frame when the one before has been through the model, so that none is dropped for lack of time."""
+
+        def __iter__(self) -> Iterator[Frame]:
+            for sequence in range(6):
+                yield Frame(IMAGES[0], sequence, now_ns(), 0.0, self.name)
+                while backend.asked <= sequence:
+                    step[sequence].wait(0.001)
+
+    summary = run(Steady([None]), Detector.from_backend(backend, SPEC), kept, exit_on_source_loss=True)
+    assert kept.sequences == [0, 4, 5]
+    assert summary.record["frames"] == {"captured": 6, "dropped": 3, "processed": 3}
+    assert [change.reason for change in kept.states if change.part == "backend"] == [f"invoke {n}" for n in (1, 2, 3)]
+
+
+def test_a_file_waits_for_a_backend_that_is_away_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has the time; a gap in the results of a film would read as nothing there."""
+    monkeypatch.setattr("edge_runtime.pipeline.TICK_S", 0.001)
+    kept = Kept()
+    summary = run(ReplaySource(IMAGES, 5), Detector.from_backend(Losing({1, 2, 3, 4}), SPEC), kept)
+    assert kept.sequences == list(range(5))
+    assert summary.record["frames"] == {"captured": 5, "dropped": 0, "processed": 5}
+
+
+def test_a_frame_that_kills_the_backend_each_time_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a film would never end because of it."""
+    monkeypatch.setattr("edge_runtime.pipeline.TICK_S", 0.001)
+    kept = Kept()
+    backend = Losing({2, 4}, lost={1, 3, 5})
+    summary = run(ReplaySource(IMAGES, 4), Detector.from_backend(backend, SPEC), kept)
+    assert kept.sequences == [0, 2, 3]
+    assert summary.record["frames"] == {"captured": 4, "dropped": 1, "processed": 3}
+
+
+def test_a_stop_does_not_wait_for_a_backend_that_is_away() -> None:
+    """SIGTERM must end the run also while a file waits."""
+    backend = Losing(set(range(10**6)))
+    pipeline = Pipeline(ReplaySource(IMAGES, 5), Detector.from_backend(backend, SPEC), [Kept()])
+    backend.tell = lambda change: pipeline.stop()
+    backend.watch = lambda tell: None  # type: ignore[method-assign]
+    summary = pipeline.run()
+    assert (summary.processed, summary.left_threads) == (0, ())
+
+
+def test_frames_limited_by_number_count_results_and_not_what_was_lost() -> None:
+    kept = Kept()
+    run(ReplaySource(IMAGES, 9), Detector.from_backend(Losing(set(), lost={0, 1, 2}), SPEC), kept, max_frames=3)
+    assert kept.sequences == [1, 2, 3]
