@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_runtime.compare.measure import Bench
+from edge_runtime.compare.rows import counted
 from edge_runtime.compare.variants import Variant
 from edge_runtime.errors import EdgeRuntimeError, OutputError
 from edge_runtime.inference.threads import available_cores
@@ -51,7 +52,9 @@ def coco_pictures(images: Path, annotations: Path, limit: int | None = None) -> 
     for item in dataset.items:
         digest.update(f"{item.file_name} {(images / item.file_name).stat().st_size}\n".encode(errors="surrogateescape"))
     count = len(dataset.items)
-    return Pictures(f"{count} pictures of {annotations.name}", f"coco {count} {digest.hexdigest()}", lambda: dataset)
+    return Pictures(
+        f"{counted(count, 'picture')} of {annotations.name}", f"coco {count} {digest.hexdigest()}", lambda: dataset
+    )
 
 
 def scene_pictures(count: int) -> Pictures:
@@ -63,7 +66,7 @@ def scene_pictures(count: int) -> Pictures:
     from edge_runtime.evaluate.dataset import scenes
 
     dataset = scenes(count, seed=SCENES_SEED)
-    return Pictures(f"{count} drawn scenes", f"scenes {count} seed {SCENES_SEED}", lambda: dataset)
+    return Pictures(counted(count, "drawn scene"), f"scenes {count} seed {SCENES_SEED}", lambda: dataset)
 
 
 def measure_accuracy(
@@ -97,15 +100,13 @@ def _evaluate(bench: Bench, variant: Variant, pictures: Pictures, labels: Path |
     from edge_runtime.detector import Detector
     from edge_runtime.evaluate.run import evaluate
 
-    def on_progress(done: int, total: int) -> None:
-        if done % 50 == 0 or done == total:
-            bench.tell(f"accuracy: {variant.name}, {done} of {total} pictures")
-
-    bench.tell(f"accuracy: {variant.name}")
+    said = f"accuracy: {variant.name}"
+    dataset = pictures.load()
+    bench.tick(said, 0, len(dataset.items))
     with Detector(
         variant.path, labels=labels, engine=bench.engine, num_threads=available_cores(), score_threshold=SCORE_THRESHOLD
     ) as detector:
-        found = evaluate(detector, pictures.load(), on_progress=on_progress)
+        found = evaluate(detector, dataset, on_progress=lambda done, total: bench.tick(said, done, total))
     return Accuracy(found.map, found.map50)
 
 

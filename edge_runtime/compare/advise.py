@@ -38,6 +38,7 @@ class Hardware:
     name: str
     about: str
     published: tuple[str, ...]  # times others have published, with where
+    closing: str = ""  # how to measure there; empty: with edge-runtime on the board
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Rule:
     reason: str
     source: str
     when: str | None = None  # what the model must have
+    title: str = ""  # its heading; empty: verdict and technique
 
 
 @cache
@@ -57,7 +59,7 @@ def read_rules() -> tuple[dict[str, Hardware], tuple[Rule, ...]]:
     """Return the hardware by id, and the rules in the order of their file."""
     table = tomllib.loads(Path(__file__).with_name("rules.toml").read_text(encoding="utf-8"))
     known = {
-        key: Hardware(key, one["name"], one["about"], tuple(one["published"])) for key, one in table["hardware"].items()
+        key: Hardware(id=key, **{**one, "published": tuple(one["published"])}) for key, one in table["hardware"].items()
     }
     return known, tuple(Rule(**{**one, "hardware": tuple(one["hardware"])}) for one in table["rule"])
 
@@ -130,8 +132,10 @@ def read_measurements(folder: Path) -> Measurements:
     """Return the last comparison in a folder.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is none, or no folder.
     """
+    if not folder.is_dir():
+        raise ConfigError(f"--measurements: {folder} is no folder; give the one that edge-runtime compare was run on")
     record = read_entries(folder / FILE_NAME).get(LAST)
     try:
         return _measurements(record or {})

@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_runtime.compare.rows import counted
+
 SPARE = 1.1
 SAME_SPEED = 0.95
 
@@ -34,8 +36,7 @@ class Setting:
     size_bytes: int
 
     def __str__(self) -> str:
-        threads = f"{self.num_threads} thread" + ("" if self.num_threads == 1 else "s")
-        return f"{self.name} on {self.backend} with {threads}"
+        return f"{self.name} on {self.backend} with {counted(self.num_threads, 'thread')}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +101,9 @@ def reasons(chosen: Setting, settings: Sequence[Setting], target: Target) -> lis
     drop = chosen.drop or 0.0
     lost = "loses no mAP" if drop < 0.0005 else f"loses {drop:.3f} mAP"
     limit = "" if target.max_rss_bytes is None else f" and at most {target.max_rss_bytes / 1e6:.0f} MB"
+    verb = "reaches" if len(fit) == 1 else "reach"
     said = [
-        f"{len(fit)} of {len(settings)} settings reach {target.fps:g} frames/s with a loss of at most "
+        f"{len(fit)} of {counted(len(settings), 'setting')} {verb} {target.fps:g} frames/s with a loss of at most "
         f"{target.max_drop:g} mAP{limit}.",
         f"{chosen} runs at {chosen.fps:.1f} frames/s and {lost}.",
     ]

@@ -24,6 +24,8 @@ def ask(
 ) -> dict[str, Any]:
     """Return what the child found out about a model.
 
+    The child has a session of its own: a Ctrl-C reaches us alone.
+
     Args:
         task: key of `edge_runtime.compare.child.TASKS`.
         model: the file.
@@ -46,6 +48,7 @@ def ask(
             check=False,
             text=True,
             errors="replace",
+            start_new_session=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(entry or "." for entry in sys.path)},
         )
     except subprocess.TimeoutExpired:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_runtime import __version__
 from edge_runtime.compare.isolate import ask
+from edge_runtime.compare.place import describe_cpu
 from edge_runtime.compare.state import State
 from edge_runtime.compare.variants import Variant, compressed_bytes
 from edge_runtime.errors import BackendError, ModelError
@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ROUNDS = 5
+FEW = 4
+"""With so many rounds the fastest and the slowest are left out of what they lie between: one was disturbed."""
 MAX_SECS = 4.0
 """For one number of threads in one round: a variant of seconds an invoke must not cost an hour."""
 
-Tell = Callable[[str], None]
+Tick = Callable[[str, int, int], None]
+"""Takes what is being measured, how many of such measurements are done, and of how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +39,23 @@ class Bench:
     engine: str  # "litert", "tflite-runtime"
     engine_version: str
     board: str
-    tell: Tell
+    cpu: str
+    tick: Tick
 
     def key(self, kind: str, variant: Variant, *more: object) -> str:
         """Return the key of a result: all that it depends on."""
-        place = f"{self.board} {platform.machine()} {available_cores()} cores"
         versions = f"{self.engine} {self.engine_version} edge-runtime {__version__}"
-        return " ".join(map(str, (kind, variant.sha256, versions, place, *more)))
+        return " ".join(map(str, (kind, variant.sha256, versions, self.board, self.cpu, *more)))
 
 
-def open_bench(state: State, engine: str, tell: Tell) -> Bench:
+def open_bench(state: State, engine: str, tick: Tick) -> Bench:
     """Return the bench of this board.
 
     Raises:
         ConfigError, BackendMissingError: see `load_engine`.
     """
     found = load_engine(engine)
-    return Bench(state, found.name, found.version, BoardProbe().model(), tell)
+    return Bench(state, found.name, found.version, BoardProbe().model(), describe_cpu(), tick)
 
 
 def thread_counts() -> tuple[int, ...]:
@@ -88,11 +91,11 @@ def measure_times(
     failed: dict[str, str] = {}
     keys = {one.name: bench.key("times", one, "threads", *threads, "runs", num_runs) for one in variants}
     for number in range(rounds):
-        for variant in variants:
+        for at, variant in enumerate(variants, number * len(variants)):
             key, label = keys[variant.name], str(number)
             if variant.name in failed or label in bench.state.get(key):
                 continue
-            bench.tell(f"times, round {number + 1} of {rounds}: {variant.name}")
+            bench.tick(f"times, round {number + 1} of {rounds}: {variant.name}", at, rounds * len(variants))
             try:
                 found = ask("invoke_times", variant.path, patience_s=60 + 4 * MAX_SECS * len(threads),
                             engine=bench.engine, threads=list(threads), num_runs=-(-num_runs // rounds),
@@ -105,15 +108,18 @@ def measure_times(
 
 
 def together(rounds: dict[str, Any]) -> dict[str, Any]:
-    """Return the medians over the rounds, and how far apart the slowest and the fastest round were."""
+    """Return the medians over the rounds, between what they lie, and how far apart the slowest and the fastest were."""
     found = list(rounds.values())
     counts = list(found[0]["times"])
-    of_rounds = [one["times"][counts[0]]["median_ms"] for one in found]
+    of_rounds = {count: sorted(one["times"][count]["median_ms"] for one in found) for count in counts}
+    apart = 1 if len(found) >= FEW else 0
     known = [one["rss_bytes"] for one in found if one["rss_bytes"] is not None]
     return {
-        "p50_ms": {int(count): median(one["times"][count]["median_ms"] for one in found) for count in counts},
+        "p50_ms": {int(count): median(of_rounds[count]) for count in counts},
         "p90_ms": {int(count): median(one["times"][count]["p90_ms"] for one in found) for count in counts},
-        "spread": max(of_rounds) / min(of_rounds),
+        "low_ms": {int(count): of_rounds[count][apart] for count in counts},
+        "high_ms": {int(count): of_rounds[count][-1 - apart] for count in counts},
+        "spread": of_rounds[counts[0]][-1] / of_rounds[counts[0]][0],
         "rss_bytes": int(median(known)) if known else None,
         "backend": found[0]["backend"],
     }
@@ -126,13 +132,13 @@ def measure_errors(bench: Bench, variants: Sequence[Variant]) -> dict[str, float
     parent, span = variants[0], input_range([one.path for one in variants])
     wanted: list[NDArray[Any]] | None = None
     found: dict[str, float | str] = {}
-    for variant in variants[1:]:
+    for at, variant in enumerate(variants[1:]):
         key = bench.key("error", variant, "of", parent.sha256, *span)
         known = bench.state.get(key).get("error")
         if isinstance(known, float):
             found[variant.name] = known
             continue
-        bench.tell(f"outputs: {variant.name}")
+        bench.tick(f"outputs: {variant.name}", at, len(variants) - 1)
         try:
             wanted = wanted or answers(parent.path, engine=bench.engine, span=span)
             error = relative_error(answers(variant.path, engine=bench.engine, span=span), wanted)

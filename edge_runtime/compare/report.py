@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from edge_runtime.compare.pictures import accuracy_over_latency, latency_bars, size_bars
+from edge_runtime.compare.pictures import accuracy_over_latency, latencies, size_bars
 from edge_runtime.compare.rows import Comparison
 from edge_runtime.compare.table import cells, head, headings, legend, remarks
 
@@ -29,7 +29,9 @@ th { color: var(--soft); font-weight: 600; }
 tr.parent td { background: var(--mark); }
 tr.failed { color: var(--soft); }
 .pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1.5rem; }
-figure { margin: 0; }
+figure { margin: 0; overflow-x: auto; }
+.whole { grid-column: 1 / -1; }
+.whole svg { min-width: 40rem; }
 figure svg { width: 100%; height: auto; display: block; }
 figcaption { color: var(--soft); font-size: .9rem; }
 footer, ul { color: var(--soft); font-size: .9rem; }
@@ -68,8 +70,12 @@ def _table(comparison: Comparison) -> str:
 
 def _pictures(comparison: Comparison) -> str:
     drawn = (
-        ("Accuracy and time: up and to the left is better", accuracy_over_latency(comparison)),
-        ("Time", latency_bars(comparison)),
-        ("Size", size_bars(comparison)),
+        ("Accuracy and time: up and to the left is better", "whole", accuracy_over_latency(comparison)),
+        ("Time", "half", latencies(comparison)),
+        ("Size", "half", size_bars(comparison)),
     )
-    return "".join(f"<figure><figcaption>{title}</figcaption>{svg}</figure>" for title, svg in drawn if svg)
+    return "".join(
+        f'<figure class="{width}" tabindex="0"><figcaption>{title}</figcaption>{svg}</figure>'
+        for title, width, svg in drawn
+        if svg
+    )

@@ -9,6 +9,7 @@ from typing import Any
 
 from edge_runtime.compare.accuracy import Accuracy, Pictures, measure_accuracy
 from edge_runtime.compare.measure import Bench, measure_errors, measure_sizes, measure_times, thread_counts
+from edge_runtime.compare.place import describe_software
 from edge_runtime.compare.rows import Comparison, Row, as_record, with_drops
 from edge_runtime.compare.variants import Variant
 from edge_runtime.errors import ModelError
@@ -42,7 +43,7 @@ def compare(
     running = [one for one in variants if not isinstance(times[one.name], str)]
     if not running:
         first = variants[0]
-        raise ModelError(f"none of the {len(variants)} models runs here; {first.path.name}: {times[first.name]}")
+        raise ModelError(f"{none_of(len(variants))}; {first.path.name}: {times[first.name]}")
     accuracies = measure_accuracy(bench, running, pictures, labels=labels) if pictures else {}
     errors = measure_errors(bench, running) if not pictures and running[0] is variants[0] else {}
     sizes = {one.name: measure_sizes(bench, one) for one in variants}
@@ -53,7 +54,9 @@ def compare(
     comparison = Comparison(
         rows=rows,
         board=bench.board,
+        cpu=bench.cpu,
         engine=f"{bench.engine} {bench.engine_version}",
+        software=describe_software(),
         dataset=pictures.name if pictures else None,
         threads=threads,
         num_runs=num_runs,
@@ -62,6 +65,11 @@ def compare(
     )
     bench.state.add(LAST, as_record(comparison))
     return comparison
+
+
+def none_of(models: int) -> str:
+    """Return what is said where not one of so many models runs."""
+    return "the model does not run here" if models == 1 else f"none of the {models} models runs here"
 
 
 def _row(
@@ -104,10 +112,12 @@ def held_back_by() -> tuple[str, ...]:
 def notes(rows: Sequence[Row], throttled: Sequence[str]) -> list[str]:
     """Return what a reader should know before believing the times."""
     found = []
-    noisy = [row.name for row in rows if row.spread is not None and row.spread > NOISY]
+    timed = [row for row in rows if row.spread is not None]
+    noisy = [row.name for row in timed if row.spread and row.spread > NOISY]
     if noisy:
+        whose = f"all {len(noisy)} models" if 1 < len(noisy) == len(timed) else ", ".join(noisy)
         found.append(
-            f"Times of {', '.join(noisy)} differ by more than {NOISY - 1:.0%} between rounds: other programs ran; "
+            f"Times of {whose} differ by more than {NOISY - 1:.0%} between rounds: other programs ran; "
             "measure again on a quiet board with --fresh."
         )
     if throttled:

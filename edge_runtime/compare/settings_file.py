@@ -54,8 +54,8 @@ def changed(text: str, values: Mapping[str, Any], file: Path) -> str:
     wanted = {key: value for key, value in before.items() if key.replace("-", "_") not in values} | dict(values)
     if _parsed(after, file) != wanted:
         raise ConfigError(
-            f"config: {file} is written so that {', '.join(values)} cannot be replaced alone; set them by hand, or "
-            "give the name of a new file"
+            f"--write-config: {file} is written so that {', '.join(values)} cannot be replaced alone; set them by "
+            "hand, or give the name of a new file"
         )
     return after
 
@@ -68,7 +68,9 @@ def _parsed(text: str, file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
-        raise ConfigError(f"config: {file} is not TOML ({exc}); mend it, or give the name of a new file") from exc
+        raise ConfigError(
+            f"--write-config: {file} is not TOML ({exc}); mend it, or give the name of a new file"
+        ) from exc
 
 
 def check_target(file: Path, *, overwrite: bool) -> None:
@@ -79,14 +81,14 @@ def check_target(file: Path, *, overwrite: bool) -> None:
         OutputError: it exists and may not be changed, or its folder is missing.
     """
     if file.is_dir():
-        raise OutputError(f"config: {file} is a folder; give the name of a file")
+        raise OutputError(f"--write-config: {file} is a folder; give the name of a file")
     if not file.parent.is_dir():
-        raise OutputError(f"config: the folder {file.parent} does not exist; create it first")
+        raise OutputError(f"--write-config: the folder {file.parent} does not exist; create it first")
     if file.exists():
         if not overwrite:
             raise OutputError(
-                f"config: {file} exists; add --overwrite to set model, backend and num_threads in it (all else stays), "
-                "or give another name"
+                f"--write-config: {file} exists; add --overwrite to set model, backend and num_threads in it (all "
+                "else stays), or give another name"
             )
         load({}, {}, file)
 
@@ -104,7 +106,7 @@ def write_settings(file: Path, values: Mapping[str, Any]) -> None:
     except OSError as exc:
         reason = exc.strerror or exc
         raise OutputError(
-            f"config: {file} cannot be written ({reason}); choose a place this user may write to"
+            f"--write-config: {file} cannot be written ({reason}); choose a place this user may write to"
         ) from exc
     write_whole(file, text.encode())
 

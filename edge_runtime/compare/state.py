@@ -7,8 +7,11 @@ key. Only what succeeded is kept: a failure may have been passing, and is tried 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
+from errno import EISDIR
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from edge_runtime.errors import OutputError
@@ -35,7 +38,7 @@ class State:
         self._path = path
         self._is_fresh = is_fresh
         self._renewed: set[str] = set()
-        _write(path, _entries(path))
+        _try_to_write(path)
 
     def get(self, key: str) -> dict[str, Any]:
         """Return the facts under a key; empty where there are none."""
@@ -74,12 +77,27 @@ def _entries(path: Path) -> dict[str, Any]:
     return entries if isinstance(entries, dict) else {}
 
 
+def _try_to_write(path: Path) -> None:
+    """Raise where the file could not be written later. A run that ends before its first result leaves none."""
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
+        with TemporaryFile(dir=path.parent) as trial:
+            trial.write(b"{}")
+    except OSError as exc:
+        raise _unwritable(path, exc.strerror or str(exc)) from exc
+
+
 def _write(path: Path, entries: Mapping[str, Any]) -> None:
     text = json.dumps({"schema": SCHEMA, "entries": entries}, indent=1, allow_nan=False)
     try:
         write_whole(path, text.encode())
     except OutputError as exc:
-        reason = exc.__cause__.strerror if isinstance(exc.__cause__, OSError) else exc
-        raise OutputError(
-            f"{path}: results cannot be kept there ({reason}); copy the models to a folder that this user may write to"
-        ) from exc
+        reason = exc.__cause__.strerror if isinstance(exc.__cause__, OSError) else None
+        raise _unwritable(path, reason or str(exc)) from exc
+
+
+def _unwritable(path: Path, reason: str) -> OutputError:
+    return OutputError(
+        f"{path}: results cannot be kept there ({reason}); copy the models to a folder that this user may write to"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -60,19 +61,22 @@ def _is_edgetpu(path: Path) -> bool:
 
 
 def present_accelerators() -> tuple[bool, bool]:
-    """Return whether an Edge TPU is plugged in, and whether a GPU delegate can be loaded."""
+    """Return whether an Edge TPU is plugged in, and whether there is what a GPU needs."""
     from edge_runtime.inference import edgetpu, gpu
     from edge_runtime.inference.delegate import load_library
+    from edge_runtime.inference.webgpu import require_vulkan
 
     try:
         has_edgetpu = bool(edgetpu.list_devices(load_library(edgetpu.LIBRARY, edgetpu.ADVICE)))
     except BackendError:
         has_edgetpu = False
-    try:
-        load_library(gpu.LIBRARY, "")
-    except BackendError:
-        return has_edgetpu, False
-    return has_edgetpu, True
+    for look in (require_vulkan, partial(load_library, gpu.LIBRARY, "")):
+        try:
+            look()
+        except BackendError:
+            continue
+        return has_edgetpu, True
+    return has_edgetpu, False
 
 
 def measure_rates(
@@ -95,10 +99,10 @@ def measure_rates(
     rounds = max(1, min(ROUNDS, num_frames // FRAMES))
     keys = {one: bench.key("rate", one.variant, one.backend, one.num_threads, "frames", num_frames) for one in asked}
     for number in range(rounds):
-        for one in asked:
+        for at, one in enumerate(asked, number * len(asked)):
             if one in failed or str(number) in bench.state.get(keys[one]):
                 continue
-            bench.tell(f"pipeline, round {number + 1} of {rounds}: {one.label}")
+            bench.tick(f"pipeline, round {number + 1} of {rounds}: {one.label}", at, rounds * len(asked))
             try:
                 found = ask("pipeline_rate", one.variant.path, patience_s=60 + 2 * MAX_SECS, engine=bench.engine,
                             backend=one.backend, num_threads=one.num_threads,

@@ -12,6 +12,7 @@ from edge_runtime.model.flatbuffer import read_model
 
 SUFFIX = ".tflite"
 PARENT = "parent"
+MOST_LISTED = 8
 ZSTD_LEVEL = 19
 """What an update sent to many boards is packed with once: the densest of the ordinary levels."""
 
@@ -30,14 +31,14 @@ def read_variant(name: str, path: Path) -> Variant:
     """Return the facts of a file.
 
     Raises:
-        ConfigError: it cannot be read.
+        ModelError: it cannot be read.
     """
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         return Variant(name, path, digest, path.stat().st_size)
     except OSError as exc:
-        raise ConfigError(f"{path}: cannot be read ({exc.strerror or exc}); give the path of a .tflite file") from exc
+        raise ModelError(f"{path}: cannot be read ({exc.strerror or exc}); give the path of a .tflite file") from exc
 
 
 def compressed_bytes(path: Path) -> int:
@@ -67,45 +68,72 @@ def models_in(folder: Path) -> list[Path]:
     if not folder.is_dir():
         what = "is a file, not a folder" if folder.exists() else "does not exist"
         raise ConfigError(f"{folder}: {what}; give the folder that holds the variants")
-    found = sorted(path for path in folder.iterdir() if path.suffix == SUFFIX and path.is_file())
+    try:
+        found = _models_of(folder)
+    except OSError as exc:
+        reason = exc.strerror or exc
+        raise ConfigError(f"{folder}: cannot be read ({reason}); give a folder that this user may read") from exc
     if not found:
         raise ConfigError(f"{folder}: holds no {SUFFIX} file; make variants with edge-runtime optimize")
     return found
 
 
-def order_variants(models: Sequence[Path], parent: Path | None = None) -> list[Variant]:
+def _models_of(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix == SUFFIX and path.is_file())
+
+
+def order_variants(models: Sequence[Path], parent: Path | None = None, *, above: Path | None = None) -> list[Variant]:
     """Return the variants, the parent first, the rest by name.
 
     Args:
         models: the files.
         parent: the float original; None is the file whose name the others extend, as `m.int8.tflite` extends
             `m.tflite`.
+        above: a folder that may hold the parent, too.
 
     Raises:
-        ConfigError: no file or more than one can be the parent, or a file cannot be read.
+        ConfigError: no file or more than one can be the parent.
+        ModelError: a file cannot be read.
     """
-    chosen = find_parent(models) if parent is None else parent
+    chosen = find_parent(models, above) if parent is None else parent
     rest = sorted(path for path in models if path.resolve() != chosen.resolve())
     return [read_variant(PARENT, chosen), *(read_variant(_technique(path, chosen), path) for path in rest)]
 
 
-def find_parent(models: Sequence[Path]) -> Path:
-    """Return the file whose name all others extend.
+def find_parent(models: Sequence[Path], above: Path | None = None) -> Path:
+    """Return the file whose name all others extend: one of them, or one in the folder above them.
 
     Raises:
         ConfigError: there is none, or more than one.
     """
-    roots = [one for one in models if not any(_extends(one, other) for other in models)]
+    pool = [*_over(models, above), *models] if above else models
+    roots = [one for one in pool if not any(_extends(one, other) for other in pool)]
     if len(roots) == 1:
         return roots[0]
     extended = [one for one in roots if any(_extends(other, one) for other in models)]
-    shown = ", ".join(path.name for path in (extended or roots)[:4])
     if len(extended) > 1:
-        raise ConfigError(f"parent: {len(extended)} files could be it ({shown}); name one with --parent FILE")
+        raise ConfigError(
+            f"parent: {len(extended)} files could be it ({_listed(extended)}); name one with --parent FILE"
+        )
+    where = "" if above is None else f", neither there nor in {above}"
     raise ConfigError(
-        f"parent: no file has a name that all others extend, as m.int8.tflite extends m.tflite (found {shown}); "
-        "name it with --parent FILE"
+        f"parent: no file has a name that all others extend, as m.int8.tflite extends m.tflite{where} (found "
+        f"{_listed(roots)}); name it with --parent FILE"
     )
+
+
+def _over(models: Sequence[Path], above: Path) -> list[Path]:
+    """Return the files of the folder above whose name every model extends."""
+    try:
+        found = _models_of(above)
+    except OSError:  # the user has not named this folder
+        return []
+    return [one for one in found if all(_extends(model, one) for model in models)]
+
+
+def _listed(files: Sequence[Path]) -> str:
+    more = len(files) - MOST_LISTED
+    return ", ".join(path.name for path in files[:MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _extends(path: Path, other: Path) -> bool:

@@ -36,7 +36,7 @@ def match_classes(labels: Labels | None, num_classes: int | None, categories: Se
         other = by_name.setdefault(_plain(one.name), one)
         if other is not one:
             raise ConfigError(
-                f"annotations: the categories {other.id} and {one.id} are both called {one.name!r}; each name must "
+                f"--annotations: the categories {other.id} and {one.id} are both called {one.name!r}; each name must "
                 "be unique, correct the file"
             )
     return _by_number(num_classes, categories) if labels is None else _by_name(labels, by_name)

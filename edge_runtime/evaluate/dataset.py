@@ -55,8 +55,8 @@ def load_coco(images: Path, annotations: Path, limit: int | None = None) -> Data
         limit: take the first so many pictures of the file; None takes all.
 
     Raises:
-        ConfigError: the file is wrong, or the limit leaves nothing.
-        CaptureError: the folder is, or pictures are missing in it.
+        ConfigError: the file is wrong, the folder is none, or the limit leaves nothing.
+        CaptureError: pictures are missing in it.
     """
     _check_folder(images)
     truth = read_truth(annotations)
@@ -74,7 +74,8 @@ def load_coco(images: Path, annotations: Path, limit: int | None = None) -> Data
 
 def _check_folder(images: Path) -> None:
     if not images.is_dir():
-        raise CaptureError(f"{images}: is no folder; give the folder of the pictures that the annotations list")
+        what = "is no folder" if images.exists() else "there is no such folder"
+        raise ConfigError(f"{images}: {what}; give the folder of the pictures that the annotations list")
     if not find_images(str(images)) and not any(one.is_dir() for one in images.iterdir()):
         raise CaptureError(f"{images}: no pictures are in this folder; give the one that the annotations are for")
 
@@ -85,7 +86,7 @@ def _first(truth: Truth, limit: int, path: Path) -> Truth:
     annotations = [row for row in truth.annotations if row["image_id"] in kept]
     if not annotations:
         raise ConfigError(
-            f"{path}: a limit of {limit} leaves {len(items)} of the {len(truth.items)} pictures and no box in them; "
+            f"{path}: --limit {limit} leaves {len(items)} of the {len(truth.items)} pictures and no box in them; "
             "raise it"
         )
     return replace(truth, items=items, annotations=annotations)
@@ -96,7 +97,7 @@ def _check_presence(images: Path, items: tuple[Item, ...]) -> None:
     if missing:
         raise CaptureError(
             f"{images}: {len(missing)} of {len(items)} pictures that the annotations list are missing, the first is "
-            f"{missing[0]}; give the folder they are in, or take fewer with a limit"
+            f"{missing[0]}; give the folder they are in, or take fewer with --limit"
         )
 
 

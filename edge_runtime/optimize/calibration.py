@@ -75,7 +75,7 @@ def load_pictures(source: str | Path, *, size_wh: tuple[int, int], count: int = 
         ConfigError: it is no folder, or holds fewer than `LEAST` pictures that are fit.
     """
     if not LEAST <= count <= MOST:
-        raise ConfigError(f"calibration: {count} pictures are not allowed; use {LEAST} to {MOST}")
+        raise ConfigError(f"--pictures: {count} is not allowed; give {LEAST} to {MOST}")
     if str(source) == "scene":
         return scenes(size_wh, count)
     return _from_folder(Path(source), count, seed)
@@ -99,22 +99,22 @@ def _scene(size_wh: tuple[int, int], number: int) -> Image:
 def _from_folder(folder: Path, count: int, seed: int) -> Pictures:
     if not folder.exists():
         raise ConfigError(
-            f"calibration: {folder} does not exist; give a folder of {ENOUGH} to {MOST} pictures, or scene"
+            f"--calibration: {folder} does not exist; give a folder of {ENOUGH} to {MOST} pictures, or scene"
         )
     if not folder.is_dir():
         raise ConfigError(
-            f"calibration: {folder} is one file; ranges from one picture fit no other, give a folder of {ENOUGH} to "
+            f"--calibration: {folder} is one file; ranges from one picture fit no other, give a folder of {ENOUGH} to "
             f"{MOST} pictures, or scene"
         )
     paths = shuffled(folder, seed)
     if not paths:
-        raise ConfigError(f"calibration: {folder} holds no pictures; {ENOUGH} to {MOST} are needed, or scene")
+        raise ConfigError(f"--calibration: {folder} holds no pictures; {ENOUGH} to {MOST} are needed, or scene")
     fit, left_out = _first_fit(paths, count + CHECKED)
     if len(fit) < LEAST:
         why = f" ({'; '.join(left_out[:5])})" if left_out else ""
         raise ConfigError(
-            f"calibration: {folder} holds {len(fit)} pictures that can be used, at least {LEAST} are needed, {ENOUGH} "
-            f"to {MOST} are better{why}"
+            f"--calibration: {folder} holds {len(fit)} pictures that can be used, at least {LEAST} are needed, "
+            f"{ENOUGH} to {MOST} are better{why}"
         )
     for said in left_out:
         log.warning("picture left out %s", said)
@@ -208,7 +208,8 @@ def resolve_feed(model: Path, *, input_range: Span | None = None) -> Feed:
     try:
         spec = resolve_spec(model, file.inputs, file.outputs, model_file=file)
     except ModelError as exc:
-        plain = InputFormat(layout.size_wh, tensor.dtype, layout.is_nchw)
+        color = "grey" if layout.channels == 1 else "rgb"
+        plain = InputFormat(layout.size_wh, tensor.dtype, layout.is_nchw, color)
         return Feed(_scaled(plain, file, input_range), None, str(exc).removeprefix(f"{model}: "))
     found = input_format(TensorSpec(tensor.name, tensor.shape, tensor.dtype), spec)
     return Feed(found if input_range is None else _with_range(found, input_range), spec)
@@ -220,7 +221,7 @@ def _scaled(plain: InputFormat, file: ModelFile, input_range: Span | None) -> In
     embedded = metadata.inputs[0] if metadata and metadata.inputs else None
     sidecar = load_sidecar(file.path)
     if sidecar:
-        color, fill = sidecar.color or "rgb", sidecar.fill or plain.fill
+        color, fill = plain.color if plain.color == "grey" else sidecar.color or "rgb", sidecar.fill or plain.fill
         fill = fill[::-1] if color == "rgb" else fill
         plain = replace(plain, color=color, fit=sidecar.fit or "stretch", fill=fill)
     if input_range is not None:
@@ -238,7 +239,7 @@ def _with_range(plain: InputFormat, input_range: Span) -> InputFormat:
     low, high = input_range
     if not (np.isfinite(low) and np.isfinite(high) and low < high):
         raise ConfigError(
-            f"input_range: {low:g},{high:g} is not allowed; give two numbers, the smaller first, like 0,1"
+            f"--input-range: {low:g},{high:g} is not allowed; give two numbers, the smaller first, like 0,1"
         )
     std = 255 / (high - low)
     return replace(plain, mean=(0.0 - low * std,) * 3, std=(std,) * 3)

@@ -15,6 +15,7 @@ from edge_runtime.inference import Backend, TensorSpec
 from edge_runtime.inference.tflite import open_cpu
 from edge_runtime.optimize.calibration import Feed, Reader
 from edge_runtime.optimize.matching import DetectionError, compare_detections
+from edge_runtime.optimize.modelfile import brief
 from edge_runtime.vision.preprocess import InputFormat, Preprocessor
 
 LEAST_COSINE, LEAST_MATCHED = 0.98, 0.95
@@ -96,7 +97,9 @@ def _answer(backend: Backend, tensor: NDArray[Any], model: Path) -> Outputs:
     outputs = [real(one, spec) for one, spec in zip(stored, backend.outputs, strict=True)]
     for one, spec in zip(outputs, backend.outputs, strict=True):
         if not np.isfinite(one).all():
-            raise OptimizeError(f"{model.name}: output {spec.name!r} holds values that are no numbers; it is not kept")
+            raise OptimizeError(
+                f"{model.name}: output {brief(spec.name)} holds values that are no numbers; it is not kept"
+            )
     return outputs
 
 
@@ -182,7 +185,7 @@ def column_error(before: NDArray[np.float64], after: NDArray[np.float64]) -> flo
 
 def _far(outputs: Iterable[OutputError]) -> list[str]:
     return [
-        f"output {one.name!r} is far from the parent's (cosine {one.cosine:.3f}); evaluate it before use"
+        f"output {brief(one.name)} is far from the parent's (cosine {one.cosine:.3f}); evaluate it before use"
         for one in outputs
         if one.cosine < LEAST_COSINE
     ]
@@ -205,11 +208,12 @@ def coarse_steps(specs: Sequence[TensorSpec], feed: Feed) -> list[str]:
             if step > _COARSE_SCORE:
                 steps = int(1 / step)
                 warnings.append(
-                    f"output {spec.name!r} holds boxes and scores under one scale: a step is {step:.4g}, a score from "
-                    f"0 to 1 has {steps} steps; keep the last layers float (float_layers in a recipe)"
+                    f"output {brief(spec.name)} holds boxes and scores under one scale: a step is {step:.4g}, a score "
+                    f"from 0 to 1 has {steps} steps; keep the last layers float (float_layers in a recipe)"
                 )
         elif _is_box(spec, roles.get(index)) and (share := box_step(spec, feed)) > _COARSE_BOX:
-            warnings.append(f"output {spec.name!r}: a step of its boxes is {step:.4g}, {share:.1%} of the input")
+            said = f"a step of its boxes is {step:.4g}, {share:.1%} of the input"
+            warnings.append(f"output {brief(spec.name)}: {said}")
     return warnings
 
 

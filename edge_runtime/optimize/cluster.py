@@ -26,7 +26,7 @@ from edge_runtime.optimize.layers import (
     steps_of,
     weights_of,
 )
-from edge_runtime.optimize.modelfile import EditableModel, load, text
+from edge_runtime.optimize.modelfile import EditableModel, brief, load, text
 from edge_runtime.optimize.weights import sparsity_of
 
 MOST_CLUSTERS = 65536
@@ -75,8 +75,7 @@ def cluster(
         OptimizeError: no layer is chosen, no weight changed, or the result is not what it should be.
         OutputError: it cannot be written.
     """
-    if not 2 <= clusters <= MOST_CLUSTERS:
-        raise ConfigError(f"clusters: {clusters} is not allowed; allowed is 2 to {MOST_CLUSTERS}, 16 to 64 is usual")
+    check_clusters(clusters)
     model = load(source)
     refuse_unless_float32(model)
     chosen = choose(layers_of(model), layers, include_depthwise=layers is not None)
@@ -89,6 +88,12 @@ def cluster(
         )
     replace_weights(model, target, after)
     return tuple(_result(model, layer, before[layer], after[layer]) for layer in chosen)
+
+
+def check_clusters(clusters: int) -> None:
+    """Raise ConfigError unless this is a number of clusters."""
+    if not 2 <= clusters <= MOST_CLUSTERS:
+        raise ConfigError(f"clusters: {clusters} is not allowed; allowed is 2 to {MOST_CLUSTERS}, 16 to 64 is usual")
 
 
 def share_values(weights: Weights, clusters: int, *, keep_zeros: bool, seed: int) -> Weights:
@@ -126,7 +131,7 @@ def _warnings(model: EditableModel, layer: Layer) -> tuple[str, ...]:
         if any(one is not None and [one.size] == channels and one.size > 1 for one in factors):
             name = text(model.graph.tensors[indices(step.outputs)[0]].name)
             return (
-                f"layer {layer.name!r}: {name!r} multiplies its channels by constants, like a batch normalisation "
-                "that is not folded; folding it later undoes the clustering, so fold it first",
+                f"layer {brief(layer.name)}: {brief(name)} multiplies its channels by constants, like a batch "
+                "normalisation that is not folded; folding it later undoes the clustering, so fold it first",
             )
     return ()

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from edge_runtime.errors import ModelError, OptimizeError, OutputError
 from edge_runtime.inference.engine import load_engine, quiet_stderr
 from edge_runtime.optimize import beside, layers, modelfile
+from edge_runtime.optimize.folder import no_empty_folder
+from edge_runtime.optimize.modelfile import brief
 from edge_runtime.optimize.original import Array, Image, Original, Shape, is_channels_first, samples
 from edge_runtime.wholefile import write_whole
 
@@ -98,7 +100,13 @@ def keep(
     Raises:
         As `convert`.
     """
-    target = folder / f"{source.stem}.tflite"
+    with no_empty_folder(folder):
+        return _keep(original, source, folder / f"{source.stem}.tflite", pictures, overwrite=overwrite)
+
+
+def _keep(
+    original: Original, source: Path, target: Path, pictures: Sequence[Callable[[], Image]], *, overwrite: bool
+) -> Converted:
     table = _sidecar_to_write(source, target)
     _check_targets(target, table, overwrite=overwrite)
     inputs = samples(original.input_shape, pictures)
@@ -108,7 +116,7 @@ def keep(
     data = _like_the_original(edited, original, inputs[-1], expected[-1])
     difference = _compare(data, original, inputs, expected)
     if table:
-        write_whole(target.with_suffix(".toml"), beside.sidecar_bytes(table, source, folder))
+        write_whole(target.with_suffix(".toml"), beside.sidecar_bytes(table, source, target.parent))
     write_whole(target, data)
     reach = max(_reach(one) for outputs in expected for one in outputs)
     return Converted(target, source, original.converter, len(data), difference, reach, len(inputs))
@@ -238,7 +246,7 @@ def _answers(data: bytes, original: Original, tensor: Array) -> list[tuple[str, 
         tensor = np.ascontiguousarray(tensor.transpose(0, 2, 3, 1))
     if wanted != tensor.shape or entry["dtype"] != np.float32:
         raise OptimizeError(
-            f"input {original.input_name!r}: became {np.dtype(entry['dtype'])} {list(wanted)}, it was float32 "
+            f"input {brief(original.input_name)}: became {np.dtype(entry['dtype'])} {list(wanted)}, it was float32 "
             f"{list(original.input_shape)}; {original.converter} took one layout for another, the file is not kept"
         )
     interpreter.set_tensor(entry["index"], tensor)
@@ -258,8 +266,8 @@ def _compare(data: bytes, original: Original, inputs: Sequence[Array], expected:
         for (name, found), one in zip(_answers(data, original, tensor), wanted, strict=True):
             if found.shape != one.shape:
                 raise OptimizeError(
-                    f"output {name!r}: has the shape {list(found.shape)}, in {original.framework} {list(one.shape)}; "
-                    "the file is not kept"
+                    f"output {brief(name)}: has the shape {list(found.shape)}, in {original.framework} "
+                    f"{list(one.shape)}; the file is not kept"
                 )
             difference = _distance(found, one)
             worst = max(worst, difference)
@@ -268,8 +276,8 @@ def _compare(data: bytes, original: Original, inputs: Sequence[Array], expected:
     if wrong:
         difference, name, reach = max(wrong)
         raise OptimizeError(
-            f"output {name!r}: differs from {original.framework} by {difference:.3g} where it reaches {reach:.3g}, "
-            f"allowed is {TOLERANCE:.1%} of that; {original.converter} took something for something else, the file is "
-            "not kept"
+            f"output {brief(name)}: differs from {original.framework} by {difference:.3g} where it reaches "
+            f"{reach:.3g}, allowed is {TOLERANCE:.1%} of that; {original.converter} took something for something else, "
+            "the file is not kept"
         )
     return worst

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from edge_runtime.errors import OptimizeError
 from edge_runtime.inference.engine import one_line
+from edge_runtime.model.edgetpu_operators import CONDITIONS
 from edge_runtime.model.flatbuffer import read_model
 from edge_runtime.optimize import layers, modelfile
 
@@ -20,15 +21,6 @@ HOW_TO_GET_IT = (
     "Debian from packages.cloud.google.com/apt coral-edgetpu-stable; then run: edgetpu_compiler -o FOLDER MODEL"
 )
 
-# Source: coral.ai/docs/edgetpu/models-intro, "Supported operations".
-_TAKEN = frozenset(
-    """
-    ADD AVERAGE_POOL_2D CONCATENATION CONV_2D DEPTHWISE_CONV_2D EXPAND_DIMS FULLY_CONNECTED L2_NORMALIZATION LOGISTIC
-    LSTM MAXIMUM MAX_POOL_2D MEAN MINIMUM MUL PACK PAD PRELU QUANTIZE REDUCE_MAX REDUCE_MIN RELU RELU6 RELU_N1_TO_1
-    RESHAPE RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR RSQRT SLICE SOFTMAX SPACE_TO_DEPTH SPLIT SQUARED_DIFFERENCE
-    SQUEEZE STRIDED_SLICE SUB SUM TANH TRANSPOSE TRANSPOSE_CONV UNIDIRECTIONAL_SEQUENCE_LSTM
-    """.split()  # noqa: SIM905 (a list of quoted names would be twice as long)
-)
 _TYPES = {"INT8", "UINT8", "INT16", "INT32", "INT64", "BOOL"}
 _LONGEST_S = 600
 _COUNTS = {
@@ -53,7 +45,7 @@ def check_edgetpu(model: Path) -> tuple[str, ...]:
     ends = sorted({one.dtype.name for one in (*file.inputs, *file.outputs)} - {"int8", "uint8"})
     if ends:
         said.append(f"Edge TPU: input and outputs must be int8 or uint8, found {', '.join(ends)}")
-    untaken = Counter(name for name in file.operators if name not in _TAKEN)
+    untaken = Counter(name for name in file.operators if name not in CONDITIONS)
     if untaken:
         listed = ", ".join(f"{count} {name}" for name, count in sorted(untaken.items()))
         said.append(f"Edge TPU: does not take {listed}; from the first of them on the model runs on the CPU")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edge_runtime.errors import ConfigError, ModelError, OptimizeError
 from edge_runtime.model.operators import operator_name
-from edge_runtime.optimize.modelfile import EditableModel, save, text
+from edge_runtime.optimize.modelfile import EditableModel, brief, few, save, text
 
 WEIGHTS_INPUT = {"CONV_2D": 1, "DEPTHWISE_CONV_2D": 1, "FULLY_CONNECTED": 1, "TRANSPOSE_CONV": 1}
 """Operator -> which of its inputs holds the weights. All but the depthwise one have their input channels last."""
@@ -78,7 +78,7 @@ def constant(model: EditableModel, index: int) -> Weights | None:
     shape = indices(tensor.shape)
     if len(data) != 4 * math.prod(shape):
         raise ModelError(
-            f"{model.path}: is damaged: tensor {text(tensor.name)!r} of shape {shape} has {len(data)} bytes; "
+            f"{model.path}: is damaged: tensor {brief(text(tensor.name))} of shape {shape} has {len(data)} bytes; "
             "copy or download it again"
         )
     return data.view(np.float32).reshape(shape)
@@ -120,7 +120,7 @@ def weights_of(model: EditableModel, layer: Layer) -> Weights:
     assert found is not None
     if not np.isfinite(found).all():
         raise ModelError(
-            f"{model.path}: layer {layer.name!r}: its weights hold NaN or infinity; train or export it again"
+            f"{model.path}: layer {brief(layer.name)}: its weights hold NaN or infinity; train or export it again"
         )
     return found
 
@@ -140,7 +140,7 @@ def replace_weights(model: EditableModel, target: Path, wanted: Mapping[Layer, W
             found = constant(written, layer.tensor)
             if found is None or not np.array_equal(found, values):
                 raise OptimizeError(
-                    f"{target}: not written: layer {layer.name!r}: expected {_shown(values)}, "
+                    f"{target}: not written: layer {brief(layer.name)}: expected {_shown(values)}, "
                     f"found {'no weights' if found is None else _shown(found)}; please report it"
                 )
 
@@ -161,29 +161,34 @@ def choose(layers: Sequence[Layer], pattern: str | None, *, include_depthwise: b
         include_depthwise: take depthwise convolutions, too.
 
     Raises:
-        ConfigError: the pattern is no regular expression.
-        OptimizeError: nothing is left.
+        ConfigError: the pattern is no regular expression, or finds none of them.
+        OptimizeError: without a pattern nothing is left.
     """
     try:
         wanted = re.compile(pattern or "")
     except re.error as exc:
-        raise ConfigError(f"layers: {pattern!r} is no regular expression ({exc}); for example: 'CONV_2D|head'") from exc
+        raise ConfigError(
+            f"layers: {brief(pattern or '')} is no regular expression ({exc}); for example: 'CONV_2D|head'"
+        ) from exc
     first = next((layer for layer in layers if layer.operator == "CONV_2D"), None) if pattern is None else None
     found = [layer for layer in layers if wanted.search(layer.name) or wanted.fullmatch(layer.operator)]
     kept = tuple(layer for layer in found if layer != first and (include_depthwise or layer.operator != DEPTHWISE))
-    if not kept:
-        known = ", ".join(f"{short_name(layer.name)} ({layer.operator})" for layer in layers[:4]) or "none"
-        asked = f"layers {pattern!r} match nothing" if pattern else "no layer is left"
-        raise OptimizeError(
-            f"{asked}; depthwise and, unless named, the first convolution are left alone; found {known}"
+    if kept:
+        return kept
+    known = few([f"{short_name(layer.name)} ({layer.operator})" for layer in layers]) or "none"
+    if pattern is None:
+        raise OptimizeError(f"no layer is left; depthwise and the first convolution are left alone; there is {known}")
+    if found:
+        raise ConfigError(
+            f"layers: {brief(pattern)} matches depthwise layers alone, which are left as they are; there is {known}"
         )
-    return kept
+    raise ConfigError(f"layers: {brief(pattern)} matches no name of a layer and no operator; there is {known}")
 
 
 def short_name(name: str) -> str:
     """Return the last parts of a layer's name, for messages: exporters write the path of every module into it."""
     parts = [part.rpartition(".")[2] for part in name.partition(";")[0].split("/")]
-    return "/".join(parts[-3:])
+    return brief("/".join(parts[-3:]))[1:-1]
 
 
 def refuse_many_graphs(model: EditableModel) -> None:
@@ -206,19 +211,19 @@ def refuse_unless_float32(model: EditableModel) -> None:
     """
     refuse_many_graphs(model)
     for tensor in model.graph.tensors:
-        kind, name = type_name(tensor), text(tensor.name)
+        kind, name = type_name(tensor), brief(text(tensor.name))
         scales = tensor.quantization.scale if tensor.quantization is not None else None
         if kind in _QUANTIZED and scales is not None and len(scales):
             raise ModelError(
-                f"{model.path}: is quantised already (tensor {name!r} is {kind} with a scale), allowed is float32; "
+                f"{model.path}: is quantised already (tensor {name} is {kind} with a scale), allowed is float32; "
                 "give the float model it was made from"
             )
         if kind in _HALF:
             raise ModelError(
-                f"{model.path}: tensor {name!r} is {kind}, allowed is float32; "
+                f"{model.path}: tensor {name} is {kind}, allowed is float32; "
                 "normalise the model first, or give the float32 model it was made from"
             )
         if tensor.sparsity is not None:
             raise ModelError(
-                f"{model.path}: tensor {name!r} is stored sparse, allowed is dense; give the model it was made from"
+                f"{model.path}: tensor {name} is stored sparse, allowed is dense; give the model it was made from"
             )

@@ -142,7 +142,7 @@ def groups_of(source: Path) -> tuple[Group, ...]:
     ]
     if not names:
         raise OptimizeError(f"{source.name}: no layer of it can be quantised to int8; its operators are "
-                            f"{', '.join(impossible)}")  # fmt: skip
+                            f"{modelfile.few(impossible, 12)}")  # fmt: skip
     size = -(-len(names) // MOST_GROUPS)
     return tuple(Group(tuple(names[start : start + size])) for start in range(0, len(names), size))
 

@@ -6,7 +6,7 @@ Source: tensorflow/lite/schema/schema.fbs; buffers are aligned to 16 bytes there
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,9 @@ from edge_runtime.optimize import archive
 from edge_runtime.wholefile import write_whole
 
 ALIGNMENT_BYTES = 16
+_LONGEST = 72
+"""Characters of a name in a message; exporters write names of a thousand."""
+
 _UNREADABLE = (IndexError, ValueError, TypeError, AttributeError, OverflowError, MemoryError, struct.error)
 
 
@@ -134,6 +137,18 @@ def refuse_unless_it_runs(data: bytes, path: Path) -> None:
             f"{path}: not written: {engine.name} does not load it ({one_line(exc)}); "
             "does it load the model this is made from?"
         ) from exc
+
+
+def brief(name: str) -> str:
+    """Return a name in quotes, for messages: of a long one its beginning and its end."""
+    half = (_LONGEST - 3) // 2
+    return repr(name if len(name) <= _LONGEST else f"{name[:half]}...{name[-half:]}")
+
+
+def few(items: Sequence[str], most: int = 4) -> str:
+    """Return the first of these with commas between, and how many more there are."""
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    return ", ".join(items[:most]) + more
 
 
 def _is_same(one: Path, other: Path) -> bool:

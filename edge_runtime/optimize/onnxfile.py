@@ -19,6 +19,7 @@ import numpy as np
 from edge_runtime.errors import ModelError, OptimizeError
 from edge_runtime.inference.engine import one_line
 from edge_runtime.model.flatbuffer import read_model
+from edge_runtime.optimize.modelfile import brief, few
 from edge_runtime.optimize.original import Array, Original, Shape, fixed_shape, is_channels_first
 
 CONVERTER, VERSION = "onnx2tf", "2.6.9"
@@ -41,7 +42,7 @@ def open_onnx(source: Path, shape: Shape | None) -> Original:
     session = _session(source)
     inputs = session.get_inputs()
     if len(inputs) != 1 or inputs[0].type != "tensor(float)":
-        listed = ", ".join(f"{one.name!r} {one.type}" for one in inputs)
+        listed = few([f"{brief(one.name)} {one.type}" for one in inputs])
         raise ModelError(f"{source}: its inputs are {listed}; needed is one of float, a picture")
     name = inputs[0].name
     fixed = fixed_shape(source, name, inputs[0].shape, shape)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edge_runtime.capture.scene import make_scene, render
 from edge_runtime.errors import ConfigError, ModelError
+from edge_runtime.optimize.modelfile import brief
 
 Array = NDArray[np.float32]
 Image = NDArray[np.uint8]
@@ -53,16 +54,16 @@ def fixed_shape(source: Path, name: str, found: Sequence[Any], given: Shape | No
     listed = f"[{', '.join('?' if side is None else str(side) for side in sides)}]"
     if given is None and None in sides:
         raise ConfigError(
-            f"{source}: input {name!r} has the shape {listed}, and open sides cannot be converted; say what they are, "
-            "such as --input-shape 1,3,416,416"
+            f"{source}: input {brief(name)} has the shape {listed}, and open sides cannot be converted; say what they "
+            "are, such as --input-shape 1,3,416,416"
         )
     shape = given or tuple(side for side in sides if side is not None)
     if len(shape) != len(sides) or any(side not in (None, one) for side, one in zip(sides, shape, strict=True)):
         raise ConfigError(f"--input-shape: {','.join(map(str, shape))} does not fit {source}, whose input is {listed}")
     if len(shape) != 4 or shape[0] != 1 or not (is_channels_first(shape) or shape[3] in _CHANNELS):
         raise ModelError(
-            f"{source}: input {name!r} has the shape {list(shape)}; needed is one picture, [1, 3, height, width] or "
-            "[1, height, width, 3]"
+            f"{source}: input {brief(name)} has the shape {list(shape)}; needed is one picture, [1, 3, height, width] "
+            "or [1, height, width, 3]"
         )
     return shape
 

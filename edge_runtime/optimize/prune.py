@@ -65,7 +65,7 @@ def prune(
         OptimizeError: no layer is chosen, no weight changed, or the result is not what it should be.
         OutputError: it cannot be written.
     """
-    _check_arguments(sparsity, pattern, include_depthwise)
+    check_pruning(sparsity, pattern, include_depthwise)
     model = load(source)
     refuse_unless_float32(model)
     chosen = choose(layers_of(model), layers, include_depthwise=include_depthwise)
@@ -100,11 +100,12 @@ def keep_two_of_four(weights: Weights) -> Weights:
     return np.ascontiguousarray(fours.reshape(len(rows), -1)[:, :channels]).reshape(weights.shape)
 
 
-def _check_arguments(sparsity: float, pattern: str | None, include_depthwise: bool) -> None:
+def check_pruning(sparsity: float, pattern: str | None, include_depthwise: bool) -> None:
+    """Raise ConfigError where these do not go together."""
     if not 0 < sparsity < 1:
         raise ConfigError(f"sparsity: {sparsity} is not allowed; allowed is a share between 0 and 1, such as 0.5")
     if pattern not in (None, TWO_OF_FOUR):
-        raise ConfigError(f"pattern: {pattern!r} is unknown; allowed is {TWO_OF_FOUR!r}, or none")
+        raise ConfigError(f"pattern: {pattern!r} is not allowed; give {TWO_OF_FOUR}, or leave it out")
     if pattern and sparsity != 0.5:
         raise ConfigError(f"sparsity: {sparsity} does not go with {pattern}, which is a sparsity of 0.5; leave one out")
     if pattern and include_depthwise:

@@ -48,7 +48,7 @@ def quantize(source: Path, target: Path, scheme: Scheme, *, ranges: Ranges | Non
         ConfigError: an operator or layer that is to stay float is not there.
         OptimizeError: a range is missing, the package fails, or nothing changed.
     """
-    _check_floats(source, scheme)
+    check_floats(source, scheme)
     if scheme.needs_ranges and ranges is None:
         raise OptimizeError(f"{source.name}: activations in {scheme.activations} need calibration; give pictures")
     data = quantized_bytes(source, scheme, ranges)
@@ -58,14 +58,17 @@ def quantize(source: Path, target: Path, scheme: Scheme, *, ranges: Ranges | Non
     return found
 
 
-def _check_floats(source: Path, scheme: Scheme) -> None:
-    """Raise where something that is to stay float is not in the model: the package would not mind."""
+def check_floats(source: Path, scheme: Scheme) -> None:
+    """Raise ConfigError where something that is to stay float is not in the model: the package would not mind."""
     model = modelfile.load(source)
     steps = layers.steps_of(model)
     operators = {layers.code_of(model, step) for step in steps}
     for name in scheme.float_operators:
         if name not in operators and name not in ENDS:
-            raise ConfigError(f"float_operators: {name!r} is not in this model; its operators are {_listed(operators)}")
+            raise ConfigError(
+                f"float_operators: {modelfile.brief(name)} is not in this model; its operators are "
+                f"{modelfile.few(sorted(operators), 12)}"
+            )
     names = [
         "".join(f"{modelfile.text(model.graph.tensors[index].name)};" for index in layers.indices(step.outputs))
         for step in steps
@@ -74,15 +77,12 @@ def _check_floats(source: Path, scheme: Scheme) -> None:
         try:
             found = any(re.search(pattern, name) for name in names)
         except re.error as exc:
-            raise ConfigError(f"float_layers: {pattern!r} is no regular expression ({exc})") from exc
+            raise ConfigError(f"float_layers: {modelfile.brief(pattern)} is no regular expression ({exc})") from exc
         if not found:
+            known = modelfile.few([layers.short_name(name) for name in names])
             raise ConfigError(
-                f"float_layers: {pattern!r} is found in no name of a layer; the first are {_listed(names[:4])}"
+                f"float_layers: {modelfile.brief(pattern)} is found in no name of a layer; there is {known}"
             )
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(name.rstrip(";") for name in names))
 
 
 def quantized_bytes(source: Path, scheme: Scheme, ranges: Ranges | None) -> bytes:
@@ -139,7 +139,7 @@ def _refuse_no_change(source: Path, target: Path, scheme: Scheme, found: Quantis
         name: dtype for name, dtype in ends.items() if dtype != wanted and not (may_be_float and dtype == "float32")
     }
     if wrong:
-        listed = ", ".join(f"{name!r} is {dtype}" for name, dtype in wrong.items())
+        listed = modelfile.few([f"{modelfile.brief(name)} is {dtype}" for name, dtype in wrong.items()])
         raise OptimizeError(
             f"{source.name}: {wanted} was wanted for input and outputs, but {listed}; the operators beside them have "
             "no int8 form, so use --io float"

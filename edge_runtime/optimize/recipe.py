@@ -15,6 +15,8 @@ allowed. A recipe is an ordered list of techniques, from the command line ("prun
 from __future__ import annotations
 
 import difflib
+import json
+import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +31,9 @@ ALL = ("float16", "dynamic", "int8", "int16x8", "mixed", "prune", "prune-int8", 
 
 QUANTIZING = ("quantize", "mixed", "edgetpu")
 """The kinds of step after which the weights are no longer float32, so nothing can follow."""
+
+_FLAG = "--technique"
+"""What is to blame for a recipe that stands in no file."""
 
 _TRAINED = ("qat", "pqat", "cqat", "pcqat", "finetune")
 _FOUR_BITS = ("int4", "4bit", "w4", "wi4", "dynamic4")
@@ -64,10 +69,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """The steps that make one variant; `name` is its part of the file name."""
+    """The steps that make one variant."""
 
-    name: str
+    name: str  # its part of the file name
     steps: tuple[Step, ...]
+    source: str = _FLAG  # where it stands, for messages
 
     @property
     def needs_pictures(self) -> bool:
@@ -123,11 +129,13 @@ def parse_recipes(words: Sequence[str], options: Mapping[str, Any]) -> tuple[Rec
 
 def _parse(word: str) -> Recipe:
     parts = [part.strip() for part in word.replace("-", ",").split(",")]
-    return Recipe("-".join(parts), _ordered([make_step(part, {}, "technique") for part in parts], "technique"))
+    if not all(parts):
+        raise ConfigError(f"{_FLAG}: {word!r} lacks a name; give one of {', '.join(techniques())}, or all")
+    return Recipe("-".join(parts), _ordered([make_step(part, {}, _FLAG) for part in parts], _FLAG))
 
 
 def override(recipes: Sequence[Recipe], options: Mapping[str, Any]) -> tuple[Recipe, ...]:
-    """Return the recipes with these options in every step that takes them.
+    """Return the recipes with these options, which were given as flags, in every step that takes them.
 
     Raises:
         ConfigError: no step takes one of them, or not this value.
@@ -135,7 +143,8 @@ def override(recipes: Sequence[Recipe], options: Mapping[str, Any]) -> tuple[Rec
     for key, value in options.items():
         takers = [step for recipe in recipes for step in recipe.steps if _takes(step, key, value)]
         if not takers:
-            raise ConfigError(f"{key} = {value!r}: {_who_takes(key, recipes)}")
+            raise ConfigError(f"{flag_of(key)}: {_who_takes(key, value, recipes)}")
+        _check_value(flag_of(key), key, value, techniques()[takers[0].technique])
     return tuple(
         replace(recipe, steps=tuple(_with_options(step, options) for step in recipe.steps)) for recipe in recipes
     )
@@ -146,18 +155,25 @@ def _takes(step: Step, key: str, value: Any) -> bool:
     return key in step.options and (allowed is None or value in allowed)
 
 
-def _who_takes(key: str, recipes: Sequence[Recipe]) -> str:
-    steps = [step for recipe in recipes for step in recipe.steps if key in step.options]
-    if not steps:
-        takers = ", ".join(name for name, one in techniques().items() if key in one.options)
-        return f"none of the techniques asked for has this option; it is for {takers or 'none'}"
-    return f"allowed for {steps[0].technique} is {_listed(techniques()[steps[0].technique].allowed[key])}"
+def flag_of(key: str) -> str:
+    """Return the flag that sets an option."""
+    return f"--{key.replace('_', '-')}"
+
+
+def _who_takes(key: str, value: Any, recipes: Sequence[Recipe]) -> str:
+    step = next((step for recipe in recipes for step in recipe.steps if key in step.options), None)
+    if step is None:
+        takers = " and ".join(name for name, one in techniques().items() if key in one.options)
+        asked = ", ".join(recipe.name for recipe in recipes)
+        return f"is for {takers or 'no technique'}, asked for is {asked}; leave it out, or name another technique"
+    allowed = " or ".join(str(one) for one in techniques()[step.technique].allowed[key] if one != "")
+    return f"{value!r} is not allowed for {step.technique}; give {allowed}, or leave it out"
 
 
 def _with_options(step: Step, options: Mapping[str, Any]) -> Step:
     """Return the step with the options it takes: one for another technique of the same run is none of its business."""
     taken = {key: value for key, value in options.items() if _takes(step, key, value)}
-    return make_step(step.technique, {**step.options, **taken}, step.technique)
+    return replace(step, options={**step.options, **taken})
 
 
 def load_recipe(path: Path) -> Recipe:
@@ -176,7 +192,7 @@ def load_recipe(path: Path) -> Recipe:
     steps = table.get("step")
     if set(table) - {"step"} or not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
         raise ConfigError(f'{path}: a recipe is a list of steps; write [[step]] and then: technique = "int8"')
-    return Recipe(path.stem, _ordered([_file_step(step, path) for step in steps], str(path)))
+    return Recipe(path.stem, _ordered([_file_step(step, path) for step in steps], str(path)), str(path))
 
 
 def _file_step(step: dict[str, Any], path: Path) -> Step:
@@ -198,7 +214,7 @@ def make_step(name: str, options: Mapping[str, Any], source: str) -> Step:
     for key, value in options.items():
         if key not in found.options:
             raise ConfigError(f"{source}: {name} has no option {key!r}; {_near(key, found.options)}")
-        _check_value(f"{source}: {name}: {key}", value, found.options[key], found.allowed.get(key))
+        _check_value(f"{source}: {name}: {key}", key, value, found)
     return Step(name, found.kind, {**found.options, **options})
 
 
@@ -219,18 +235,28 @@ def _near(name: str, known: Iterable[str]) -> str:
     return f"did you mean {near[0]}?" if near else f"choose from {', '.join(names)}"
 
 
-def _check_value(what: str, value: Any, default: Any, allowed: Sequence[Any] | None) -> None:
+def _check_value(what: str, key: str, value: Any, technique: Technique) -> None:
+    default, allowed = technique.options[key], technique.allowed.get(key)
+    said = f"{what}: {_toml(value)} is not allowed"
     if allowed is not None and value not in allowed:
-        raise ConfigError(f"{what} = {value!r} is not allowed; allowed is {_listed(allowed)}")
+        listed = " or ".join(f"{_toml(one)}{' for none' if one == '' else ''}" for one in allowed)
+        raise ConfigError(f"{said}; give {listed}")
     kind: Any = (int, float) if isinstance(default, float) else type(default)
     if not isinstance(value, kind) or isinstance(value, bool) != isinstance(default, bool):
-        raise ConfigError(f"{what} = {value!r} is not allowed; needed is a value like {default!r}")
+        like = '"conv|head", a regular expression' if default == "" else _toml(default)
+        raise ConfigError(f"{said}; give a list of texts" if default == [] else f"{said}; give a value like {like}")
     if isinstance(value, list) and not all(isinstance(one, str) for one in value):
-        raise ConfigError(f"{what} = {value!r} is not allowed; needed is a list of texts")
+        raise ConfigError(f"{said}; give a list of texts")
+    for pattern in {"layers": [value], "float_layers": value}.get(key, []):
+        try:
+            re.compile(pattern)
+        except re.error as exc:
+            raise ConfigError(f"{what}: {_toml(pattern)} is no regular expression ({exc}); one is: conv|head") from exc
 
 
-def _listed(values: Sequence[Any]) -> str:
-    return " or ".join(repr(value) for value in values)
+def _toml(value: Any) -> str:
+    """Return a value as it would stand in a file."""
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _ordered(steps: Sequence[Step], source: str) -> tuple[Step, ...]:

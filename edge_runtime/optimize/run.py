@@ -17,8 +17,9 @@ from edge_runtime.optimize import beside, modelfile
 from edge_runtime.optimize.calibration import Feed, Pictures, Span, load_pictures, resolve_feed, scenes
 from edge_runtime.optimize.check import Comparison, compare
 from edge_runtime.optimize.edgetpu import compiled_path
-from edge_runtime.optimize.recipe import Recipe, choose_recipes
-from edge_runtime.optimize.steps import STEPS, Made, Tick, Work, finish_edgetpu
+from edge_runtime.optimize.folder import no_empty_folder
+from edge_runtime.optimize.recipe import Recipe, choose_recipes, flag_of
+from edge_runtime.optimize.steps import STEPS, Made, Tick, Work, check_step, finish_edgetpu
 from edge_runtime.optimize.strip import strip
 from edge_runtime.optimize.weights import weight_bytes
 from edge_runtime.wholefile import write_whole
@@ -58,6 +59,7 @@ def optimize(
     input_range: Span | None = None,
     overwrite: bool = False,
     tick: Tick = lambda *_: None,
+    on_made: Callable[[Variant], None] = lambda _: None,
     on_failure: OnFailure | None = None,
 ) -> list[Variant]:
     """Write the variants of a float model to a folder; return them.
@@ -74,6 +76,7 @@ def optimize(
         input_range: what a pixel of 0 and one of 255 become, where the model does not say it.
         overwrite: replace files that exist.
         tick: is told of the progress.
+        on_made: is told of each variant once it is written.
         on_failure: is told of a variant that cannot be made, and the others go on; without it that is raised.
 
     Raises:
@@ -86,12 +89,13 @@ def optimize(
     recipes = choose_recipes(technique, recipe, options or {})
     feed = resolve_feed(source, input_range=input_range)
     shown = _pictures(recipes, feed, calibration, pictures, seed)
-    targets = check_targets(source, recipes, folder, overwrite=overwrite)
     try:
-        with tempfile.TemporaryDirectory(prefix="edge-runtime-") as name:
+        with no_empty_folder(folder), tempfile.TemporaryDirectory(prefix="edge-runtime-") as name:
+            targets = check_targets(source, recipes, folder, overwrite=overwrite)
             work = Work(source, feed, shown, Path(name), input_range is not None, tick)
+            _check_steps(work.base, recipes, options or {})
             with _hushed():
-                return _make_all(work, recipes, targets, on_failure)
+                return _make_all(work, recipes, targets, on_made, on_failure)
     except EdgeRuntimeError:
         raise
     except OSError as exc:
@@ -115,14 +119,31 @@ def _hushed() -> Iterator[None]:
             logger.setLevel(level)
 
 
+def _check_steps(model: Path, recipes: Sequence[Recipe], flags: Mapping[str, Any]) -> None:
+    """Raise ConfigError for what a step cannot do with this model, naming the flag or the file that wants it."""
+    for recipe in recipes:
+        for step in recipe.steps:
+            try:
+                check_step(step, model)
+            except ConfigError as exc:
+                key, _, said = str(exc).partition(": ")
+                where = flag_of(key) if key in flags else f"{recipe.source}: {key}"
+                raise ConfigError(f"{where}: {said}") from exc
+
+
 def _make_all(
-    work: Work, recipes: Sequence[Recipe], targets: Mapping[str, Path], on_failure: OnFailure | None
+    work: Work,
+    recipes: Sequence[Recipe],
+    targets: Mapping[str, Path],
+    on_made: Callable[[Variant], None],
+    on_failure: OnFailure | None,
 ) -> list[Variant]:
     found = []
     for number, recipe in enumerate(recipes):
-        work.tick(recipe.name, number, len(recipes))
+        work.tick(f"making {recipe.name}", number, len(recipes))
         try:
             found.append(_make(work, recipe, targets[recipe.name]))
+            on_made(found[-1])
         except (OptimizeError, ModelError) as exc:
             if on_failure is None:
                 raise
@@ -142,8 +163,8 @@ def check_calibration(recipes: Sequence[Recipe], calibration: str | Path | None)
     needing = [recipe.name for recipe in recipes if recipe.needs_pictures]
     if needing and calibration is None:
         raise ConfigError(
-            f"calibration: {', '.join(needing)} need pictures to take ranges from; give --calibration FOLDER with 50 "
-            "to 200 of them as the camera will see them, or --calibration scene for drawn ones"
+            f"--calibration: is missing; the ranges of {', '.join(needing)} come from pictures, so give a folder with "
+            "50 to 200 of them as the camera will see them, or scene for drawn ones"
         )
 
 

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from edge_runtime.errors import OptimizeError
 from edge_runtime.optimize.calibration import Feed, Pictures
 from edge_runtime.optimize.check import Outputs, answers
-from edge_runtime.optimize.cluster import cluster
+from edge_runtime.optimize.cluster import check_clusters, cluster
 from edge_runtime.optimize.edgetpu import HOW_TO_GET_IT, check_edgetpu, compile_model, find_compiler
+from edge_runtime.optimize.layers import choose, layers_of
 from edge_runtime.optimize.mixed import choose_mix
+from edge_runtime.optimize.modelfile import load
 from edge_runtime.optimize.normalise import normalise
-from edge_runtime.optimize.prune import prune
-from edge_runtime.optimize.quantize import Quantised, quantize
+from edge_runtime.optimize.prune import check_pruning, prune
+from edge_runtime.optimize.quantize import Quantised, check_floats, quantize
 from edge_runtime.optimize.ranges import Ranges, measure_ranges
 from edge_runtime.optimize.recipe import Step
 from edge_runtime.optimize.rules import Scheme
@@ -78,6 +80,19 @@ def _scheme(step: Step) -> Scheme:
         float_operators=tuple(options["float_operators"]),
         float_layers=tuple(options["float_layers"]),
     )
+
+
+def check_step(step: Step, model: Path) -> None:
+    """Raise ConfigError for what this step cannot do with the normalised parent; the message begins with the option."""
+    options = step.options
+    if step.kind == "prune":
+        check_pruning(options["sparsity"], options["pattern"] or None, options["include_depthwise"])
+    if step.kind == "cluster":
+        check_clusters(options["clusters"])
+    if options.get("layers"):
+        choose(layers_of(load(model)), options["layers"], include_depthwise=options.get("include_depthwise", True))
+    if "float_layers" in options:
+        check_floats(model, _scheme(step))
 
 
 def _quantize(work: Work, step: Step, made: Made, target: Path) -> None:

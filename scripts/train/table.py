@@ -32,7 +32,7 @@ HEADINGS = (
 def measure_folder(folder: Path, images: Path, annotations: Path, num_runs: int = 100) -> str:
     """Return the table of the models in a folder as Markdown; what was measured before is not measured again."""
     variants = order_variants(models_in(folder), None)
-    bench = open_bench(state_beside(folder, is_fresh=False), "litert", lambda said: print(said, file=sys.stderr))
+    bench = open_bench(state_beside(folder, is_fresh=False), "litert", lambda said, *_: print(said, file=sys.stderr))
     pictures = coco_pictures(images, annotations, None)
     return markdown(compare(bench, variants, pictures=pictures, num_runs=num_runs), variants)
 

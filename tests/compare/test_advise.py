@@ -42,6 +42,12 @@ def test_every_rule_is_complete() -> None:
         assert rule.when in (None, "depthwise", "float", "integer", "edgetpu", "postprocess")
 
 
+def test_every_rule_has_a_heading_that_says_something() -> None:
+    """A bare "Make" makes nobody wiser."""
+    for rule in RULES:
+        assert bool(rule.title) != bool(rule.technique), "a technique is the heading, a title stands in for it"
+
+
 def test_every_technique_is_one_that_can_be_made() -> None:
     """`qat` is made by training; the others are recipes."""
     from edge_runtime.optimize.recipe import ALL

@@ -100,6 +100,11 @@ def test_fewer_threads_beat_speed_that_nobody_needs() -> None:
     assert "cores stay free" in " ".join(reasons(slow, [fast, slow], EASY))
 
 
+def test_a_single_setting_is_no_plural() -> None:
+    assert reasons(setting(), [setting()], EASY)[0].startswith("1 of 1 setting reaches 10 frames/s")
+    assert reasons(setting(), [setting(), setting()], EASY)[0].startswith("2 of 2 settings reach 10 frames/s")
+
+
 def test_without_a_tenth_to_spare_the_fastest_is_taken() -> None:
     """A setting that just meets the target fails it on the first warm day."""
     tight, faster = setting(num_threads=1, fps=10.1), setting(num_threads=2, fps=10.8)

@@ -18,8 +18,10 @@ def variant(name: str) -> Variant:
     return Variant(name, Path(f"{name}.tflite"), f"sha-{name}", 100)
 
 
-def bench(state: Memory | None = None, said: list[str] | None = None) -> Bench:
-    return Bench(state or Memory(), "litert", "2.3.0", "Test board", (said if said is not None else []).append)
+def bench(state: Memory | None = None, said: list[tuple[str, int, int]] | None = None, **fields: Any) -> Bench:
+    told = [] if said is None else said
+    plain: dict[str, Any] = {"engine": "litert", "engine_version": "2.3.0", "board": "Test board", "cpu": "4 cores"}
+    return Bench(state=state or Memory(), tick=lambda *step: told.append(step), **{**plain, **fields})
 
 
 def times(median_ms: float, rss_bytes: int | None = 50) -> dict[str, Any]:
@@ -68,10 +70,10 @@ def test_another_board_engine_file_or_number_is_measured_anew(children: Children
     measure_times(bench(state), [variant("a")], threads=[1], num_runs=5)
     children.asked.clear()
     measure_times(bench(state), [variant("a")], threads=[1], num_runs=6)
-    measure_times(Bench(state, "litert", "9.9", "Test board", print), [variant("a")], threads=[1], num_runs=5)
-    measure_times(Bench(state, "litert", "2.3.0", "Other", print), [variant("a")], threads=[1], num_runs=5)
+    for other in ({"engine_version": "9.9"}, {"board": "Other"}, {"cpu": "2 cores"}):
+        measure_times(bench(state, **other), [variant("a")], threads=[1], num_runs=5)
     measure_times(bench(state), [Variant("a", Path("a.tflite"), "changed", 1)], threads=[1], num_runs=5)
-    assert len(children.asked) == 4 * 5
+    assert len(children.asked) == 5 * 5
 
 
 @pytest.mark.parametrize("error", [ModelError("crashes the engine"), BackendError("no device")])
@@ -94,6 +96,14 @@ def test_medians_over_rounds_hide_one_disturbed_round() -> None:
     assert together({"0": times(1, None)})["rss_bytes"] is None
 
 
+def test_what_rounds_lie_between_leaves_out_the_extremes_of_many() -> None:
+    """One disturbed round of five must not make two models the same."""
+    many = together({str(number): times(ms) for number, ms in enumerate((10, 11, 12, 13, 90))})
+    assert (many["low_ms"], many["high_ms"]) == ({1: 11}, {1: 13})
+    few = together({"0": times(10), "1": times(12)})
+    assert (few["low_ms"], few["high_ms"]) == ({1: 10}, {1: 12})
+
+
 def test_packing_is_done_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Level 19 takes seconds a megabyte on a small board."""
     packed: list[Path] = []
@@ -104,9 +114,15 @@ def test_packing_is_done_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_progress_names_round_and_variant(children: Children) -> None:
-    said: list[str] = []
-    measure_times(bench(said=said), [variant("a")], threads=[1], num_runs=2)
-    assert said == ["times, round 1 of 2: a", "times, round 2 of 2: a"]
+    """And how far it is: a comparison takes minutes, on a board a quarter of an hour."""
+    said: list[tuple[str, int, int]] = []
+    measure_times(bench(said=said), [variant("a"), variant("b")], threads=[1], num_runs=2)
+    assert said == [
+        ("times, round 1 of 2: a", 0, 4),
+        ("times, round 1 of 2: b", 1, 4),
+        ("times, round 2 of 2: a", 2, 4),
+        ("times, round 2 of 2: b", 3, 4),
+    ]
 
 
 def test_errors_of_outputs_are_kept_and_failures_are_told(monkeypatch: pytest.MonkeyPatch) -> None:

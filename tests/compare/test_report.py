@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 
@@ -12,7 +14,8 @@ from tests.compare.made import comparison, row, three_variants
 
 pytest.importorskip("matplotlib", reason="the report needs the extra evaluate")
 
-from edge_runtime.compare.pictures import INK, accuracy_over_latency, latency_bars, size_bars
+from edge_runtime.compare import pictures
+from edge_runtime.compare.pictures import INK, accuracy_over_latency, latencies, size_bars
 from edge_runtime.compare.report import html
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
@@ -99,8 +102,43 @@ def test_every_kind_of_comparison_can_be_drawn(found: Comparison) -> None:
     assert page.count("<tr ") == len(found.rows)
 
 
+def test_names_stand_apart_from_one_another_and_from_every_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names on top of each other are none; twenty variants of one model lie close together."""
+    points: list[Any] = []
+    names: list[Any] = []
+
+    def noted(spot: Any, size: Any, taken: Sequence[Any], inside: Any) -> Any:
+        points[:] = taken[:21]
+        names.append(free_place(spot, size, taken, inside))
+        return names[-1]
+
+    free_place = pictures._free_place
+    monkeypatch.setattr(pictures, "_free_place", noted)
+    close = [row(f"variant{number}", map=0.7 + number / 1000, p50_ms={1: 5 + number / 50}) for number in range(20)]
+    accuracy_over_latency(comparison(row("parent"), *close, threads=(1,)))
+    assert len(names) == 21
+    for at, name in enumerate(names):
+        assert not any(pictures._overlap(name, other) for other in [*points, *names[:at]])
+
+
+def test_a_logarithmic_axis_says_so_and_has_no_bars() -> None:
+    """A bar on it begins nowhere: twice as long is not twice as slow."""
+    slow = row("slow", p50_ms={1: 900.0, 2: 500.0}, p90_ms={1: 901.0, 2: 501.0})
+    apart, near = latencies(comparison(row("parent"), slow)), latencies(three_variants())
+    assert apart is not None
+    assert near is not None
+    assert "(logarithmic)" in apart
+    assert "(logarithmic)" not in near
+
+
+def test_the_page_names_processor_engine_and_versions() -> None:
+    page = html(three_variants(cpu="Cortex-A76, 4 cores, aarch64", software="edge-runtime 1.0.0, Python 3.13.5"))
+    for said in ("Cortex-A76, 4 cores", "litert 2.3.0", "edge-runtime 1.0.0, Python 3.13.5", "Test board"):
+        assert said in page
+
+
 def test_pictures_of_nothing_are_left_out() -> None:
     nothing = comparison(row("parent", p50_ms={}, p90_ms={}, map=None))
     assert accuracy_over_latency(nothing) is None
-    assert latency_bars(nothing) is None
+    assert latencies(nothing) is None
     assert size_bars(nothing).startswith("<svg")

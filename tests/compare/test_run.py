@@ -19,7 +19,7 @@ pytest.importorskip("pycocotools", reason="accuracy needs the extra evaluate")
 pytest.importorskip("zstandard", reason="sizes need the extra evaluate")
 
 
-def silent(_step: str) -> None:
+def silent(_what: str, _done: int, _total: int) -> None:
     """Take word of a step."""
 
 
@@ -96,8 +96,8 @@ def test_accuracy_is_measured_anew_when_what_lies_beside_the_model_changes(tmp_p
     """A sidecar changes what a model finds as much as its weights do."""
     folder = write_family(tmp_path / "models")
     variants = order_variants(models_in(folder))[:1]
-    said: list[str] = []
-    bench = open_bench(state_beside(folder, is_fresh=False), "auto", said.append)
+    said: list[tuple[str, int, int]] = []
+    bench = open_bench(state_beside(folder, is_fresh=False), "auto", lambda *step: said.append(step))
     for expected in (True, False):
         said.clear()
         losses(bench, variants, scene_pictures(2), parent=variants[0])
@@ -127,7 +127,7 @@ def test_pictures_are_known_by_their_content(tmp_path: Path) -> None:
     first = key(0)
     assert key(0).key == first.key
     assert key(0, "cross").key != first.key
-    assert first.name == "1 pictures of coco.json"
+    assert first.name == "1 picture of coco.json"
     assert scene_pictures(3).key != scene_pictures(4).key
 
 
@@ -137,3 +137,10 @@ def test_notes_warn_of_figures_that_should_not_be_believed() -> None:
     assert "Times of parent" in noisy
     assert "under voltage" in hot
     assert "drops mean nothing" in blind
+
+
+def test_a_busy_board_is_told_without_the_name_of_every_model() -> None:
+    """Seventeen names in a line are read by nobody."""
+    busy = [row(name, spread=1.5) for name in ("parent", "int8", "float16")]
+    assert notes(busy, ())[0].startswith("Times of all 3 models differ")
+    assert notes([*busy[:2], row("float16")], ())[0].startswith("Times of parent, int8 differ")

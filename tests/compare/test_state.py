@@ -66,6 +66,12 @@ def test_the_oldest_results_go_first(tmp_path: Path) -> None:
     assert "new" in kept
 
 
+def test_a_run_that_ends_before_its_first_result_leaves_no_file(tmp_path: Path) -> None:
+    """A package was missing, say; the folder of the models is the user's."""
+    State(tmp_path / "state.json")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_place_that_cannot_be_written_is_told_before_anything_is_measured(tmp_path: Path) -> None:
     (tmp_path / "state.json").mkdir()
     with pytest.raises(OutputError, match="copy the models to a folder"):

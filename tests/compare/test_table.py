@@ -27,7 +27,7 @@ def test_a_variant_that_failed_has_its_reason_below() -> None:
     text = plain(three_variants(notes=["The board is hot."]))
     assert "<torn>: is not a TFLite model & never was" in text
     assert "The board is hot." in text
-    assert text.startswith("board     Test board\n")
+    assert "\nboard     Test board\n" in text
 
 
 def test_a_long_reason_is_cut_on_the_terminal() -> None:
@@ -46,13 +46,44 @@ def test_a_loss_of_nothing_has_no_sign() -> None:
     assert "-0.000" not in plain(comparison(row("parent"), row("a", drop=-0.0001)))
 
 
-def test_a_terminal_gets_the_same_cells_and_a_narrow_one_plain_text() -> None:
+def test_a_speed_within_noise_is_marked_and_the_mark_explained() -> None:
+    """Whoever reads 1.04x takes it for a gain."""
+    found = comparison(row("parent"), row("same", p50_ms={1: 9.6, 2: 6.0}), row("fast", p50_ms={1: 5.0, 2: 3.0}))
+    assert [line.split()[-1] for line in body(found)[2:]] == ["~1.04x", "2.00x"]
+    assert "~: within noise" in plain(found)
+    assert "~: within noise" not in plain(three_variants())
+
+
+def test_the_head_names_processor_engine_and_versions() -> None:
+    """A time says nothing without them."""
+    text = plain(three_variants(cpu="Cortex-A76, 4 cores, aarch64", software="edge-runtime 1.0.0, Python 3.13.5"))
+    for said in ("cpu       Cortex-A76, 4 cores", "engine    litert 2.3.0", "software  edge-runtime 1.0.0", "m.parent"):
+        assert said in text
+
+
+def test_a_single_invoke_is_no_plural() -> None:
+    assert "; 1 invoke of each" in plain(three_variants(num_runs=1))
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_no_line_is_wider_than_the_terminal(width: int) -> None:
+    """A wrapped table cannot be read: columns go instead, and it says which."""
+    pytest.importorskip("rich", reason="the table of a terminal needs the extra evaluate")
+    found = comparison(row("parent"), *(row(f"trained_cluster{number}") for number in range(3)))
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", colored(found, width))
+    assert max(len(line.rstrip()) for line in shown.splitlines()) <= width
+    table = next(line for line in shown.splitlines() if line.startswith("variant"))
+    assert "mAP" in table
+    assert table.rstrip().endswith("faster")
+    assert ("No room for mAP50" in shown) == ("mAP50" not in table) == (width < 120)
+
+
+def test_a_terminal_gets_the_same_cells() -> None:
     pytest.importorskip("rich", reason="the table of a terminal needs the extra evaluate")
     found = three_variants()
     wide = re.sub(r"\x1b\[[0-9;]*m", "", colored(found, 160))
     for line in body(found):
         assert line.split() == next(one.split() for one in wide.splitlines() if one.split() == line.split())
-    assert colored(found, 40) == plain(found)
 
 
 def test_csv_holds_raw_numbers_and_every_row() -> None:
@@ -60,5 +91,6 @@ def test_csv_holds_raw_numbers_and_every_row() -> None:
     assert [one["name"] for one in rows] == ["parent", "int8", "<torn>"]
     assert float(rows[1]["p50_ms_1_threads"]) == 5
     assert float(rows[1]["speed_ratio_2_threads"]) == 1.5
+    assert rows[1]["is_noise_1_threads"] == "0"
     assert float(rows[1]["size_ratio"]) == 2
     assert (rows[2]["map"], rows[2]["reason"]) == ("", "is not a TFLite model & never was")

@@ -11,11 +11,15 @@ from edge_runtime.compare import tune
 from edge_runtime.compare.measure import Bench
 from edge_runtime.compare.tune import Candidate, candidates, measure_rates, settings_of
 from edge_runtime.compare.variants import Variant, read_variant
-from edge_runtime.errors import ModelError
+from edge_runtime.errors import BackendMissingError, ModelError
 from tests.compare.made import Memory
 from tests.factory.models import write_echo, write_ssd
 
 A, B = (Variant(name, Path(f"{name}.tflite"), name, 100) for name in "ab")
+
+
+def bench(state: Memory) -> Bench:
+    return Bench(state, "litert", "2", "board", "4 cores", lambda *_: None)
 
 
 def test_every_number_of_threads_worth_a_try_is_one(tmp_path: Path) -> None:
@@ -41,9 +45,7 @@ def test_rates_are_medians_and_memory_is_the_most(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(tune, "ask", lambda *_, **__: next(answers))
     state, one = Memory(), Candidate(A, "cpu", 1)
     for _ in range(2):  # the second time nothing is left to ask
-        rates, failed = measure_rates(
-            Bench(state, "litert", "2", "board", print), [one], labels=Path("names.txt"), num_frames=60
-        )
+        rates, failed = measure_rates(bench(state), [one], labels=Path("names.txt"), num_frames=60)
         assert (rates, failed) == ({one: (10.0, 90)}, {})
 
 
@@ -55,7 +57,7 @@ def test_one_that_fails_is_left_out_with_its_reason(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(tune, "ask", ask)
     both = [Candidate(A, "cpu", 1), Candidate(B, "cpu", 1)]
-    rates, failed = measure_rates(Bench(Memory(), "litert", "2", "board", print), both, labels=None, num_frames=5)
+    rates, failed = measure_rates(bench(Memory()), both, labels=None, num_frames=5)
     assert rates == {both[0]: (5.0, None)}
     assert failed == {both[1]: "is no detector"}
 
@@ -67,9 +69,16 @@ def test_settings_know_the_loss_of_their_variant() -> None:
     assert (second.drop, second.num_threads, second.rss_bytes) == (None, 2, None)
 
 
-def test_a_machine_without_accelerators_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    from edge_runtime.inference import edgetpu, gpu
+@pytest.mark.parametrize("has_vulkan", [False, True])
+def test_a_gpu_counts_where_vulkan_is(monkeypatch: pytest.MonkeyPatch, has_vulkan: bool) -> None:
+    """Without the classic delegate, too: LiteRT brings an accelerator of its own."""
+    from edge_runtime.inference import edgetpu, gpu, webgpu
+
+    def require_vulkan() -> None:
+        if not has_vulkan:
+            raise BackendMissingError("no Vulkan here")
 
     monkeypatch.setattr(edgetpu, "LIBRARY", "libnone-of-these.so")
     monkeypatch.setattr(gpu, "LIBRARY", "libnor-these.so")
-    assert tune.present_accelerators() == (False, False)
+    monkeypatch.setattr(webgpu, "require_vulkan", require_vulkan)
+    assert tune.present_accelerators() == (False, has_vulkan)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge_runtime.compare.variants import compressed_bytes, find_parent, is_integer, models_in, order_variants
-from edge_runtime.errors import ConfigError
+from edge_runtime.errors import ConfigError, ModelError
 from tests.factory.models import write_echo
 
 
@@ -41,6 +41,45 @@ def test_two_parents_are_an_error_that_names_them(tmp_path: Path) -> None:
         find_parent(models)
 
 
+def test_a_parent_may_lie_in_the_folder_above(tmp_path: Path) -> None:
+    """`optimize m.tflite --output variants` leaves it there."""
+    (tmp_path / "variants").mkdir()
+    models = files(tmp_path / "variants", "m.int8.tflite", "m.float16.tflite")
+    files(tmp_path, "m.tflite", "other.tflite")
+    found = order_variants(models, above=tmp_path)
+    assert [one.name for one in found] == ["parent", "float16", "int8"]
+    assert found[0].path == tmp_path / "m.tflite"
+
+
+def test_of_several_above_the_original_of_all_is_the_parent(tmp_path: Path) -> None:
+    (tmp_path / "variants").mkdir()
+    models = files(tmp_path / "variants", "m.prune.int8.tflite", "m.prune.float16.tflite")
+    files(tmp_path, "m.tflite", "m.prune.tflite")
+    assert find_parent(models, tmp_path).name == "m.tflite"
+
+
+def test_a_parent_in_the_folder_goes_before_a_copy_above(tmp_path: Path) -> None:
+    (tmp_path / "variants").mkdir()
+    models = files(tmp_path / "variants", "m.tflite", "m.int8.tflite")
+    files(tmp_path, "m.tflite")
+    assert find_parent(models, tmp_path) == tmp_path / "variants" / "m.tflite"
+
+
+def test_a_model_above_that_only_some_extend_is_not_the_parent(tmp_path: Path) -> None:
+    (tmp_path / "variants").mkdir()
+    models = files(tmp_path / "variants", "m.int8.tflite", "n.int8.tflite")
+    files(tmp_path, "m.tflite", "n.tflite")
+    with pytest.raises(ConfigError, match=r"neither there nor in .*found m\.int8\.tflite, n\.int8\.tflite"):
+        find_parent(models, tmp_path)
+
+
+def test_many_candidates_are_counted_where_they_are_not_listed(tmp_path: Path) -> None:
+    """Four names of ten read as if they were all."""
+    models = files(tmp_path, *(f"{letter}.tflite" for letter in "abcdefghij"))
+    with pytest.raises(ConfigError, match=r"found a\.tflite, .*, h\.tflite and 2 more\)"):
+        find_parent(models)
+
+
 def test_a_stranger_beside_a_family_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"found a\.tflite"):
         find_parent(files(tmp_path, "a.tflite", "a.int8.tflite", "zoo.tflite"))
@@ -58,7 +97,7 @@ def test_a_parent_that_is_named_takes_all_others_as_variants(tmp_path: Path) -> 
 
 
 def test_a_parent_that_is_missing_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ModelError, match="cannot be read"):
         order_variants(files(tmp_path, "a.tflite"), tmp_path / "none.tflite")
 
 

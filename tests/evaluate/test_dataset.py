@@ -49,7 +49,7 @@ def test_a_limit_takes_the_first_pictures_and_their_boxes_alone(tmp_path: Path) 
 
 @pytest.mark.parametrize("limit", [0, -1])
 def test_a_limit_that_leaves_nothing_is_an_error(tmp_path: Path, limit: int) -> None:
-    with pytest.raises(ConfigError, match=f"a limit of {limit} leaves 0 of the 3 pictures"):
+    with pytest.raises(ConfigError, match=f"--limit {limit} leaves 0 of the 3 pictures"):
         load_coco(tmp_path / "images", write_coco(tmp_path), limit=limit)
 
 
@@ -67,8 +67,10 @@ def test_a_folder_without_pictures_is_said_to_be_one(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(CaptureError, match="empty: no pictures are in this folder"):
         load_coco(tmp_path / "empty", file)
-    with pytest.raises(CaptureError, match="none: is no folder"):
+    with pytest.raises(ConfigError, match="none: there is no such folder"):
         load_coco(tmp_path / "none", file)
+    with pytest.raises(ConfigError, match=f"{file.name}: is no folder"):
+        load_coco(file, file)
 
 
 def test_pictures_may_lie_in_folders_inside(tmp_path: Path) -> None:

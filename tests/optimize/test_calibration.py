@@ -109,7 +109,7 @@ def test_drawn_pictures_are_the_same_every_time_and_others_for_the_comparison() 
 
 @pytest.mark.parametrize("count", [9, 201])
 def test_so_many_pictures_are_not_taken(count: int) -> None:
-    with pytest.raises(ConfigError, match="use 10 to 200"):
+    with pytest.raises(ConfigError, match=r"--pictures: .+ is not allowed; give 10 to 200"):
         load_pictures("scene", size_wh=WH, count=count)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -61,9 +63,11 @@ def test_layers_are_chosen_by_name_or_operator(net, pattern, depthwise, expected
 def test_a_choice_of_nothing_says_what_there_is(net):
     """Else the pass would be a copy with a proud name."""
     layers = layers_of(load(net))
-    with pytest.raises(OptimizeError, match=r"layers 'neck' match nothing; .+ found stem \(CONV_2D\), depthwise"):
+    with pytest.raises(ConfigError, match=r"layers: 'neck' matches no name .+; there is stem \(CONV_2D\), depthwise"):
         choose(layers, "neck", include_depthwise=False)
-    with pytest.raises(OptimizeError, match=r"no layer is left; .+ found stem \(CONV_2D\)"):
+    with pytest.raises(ConfigError, match=r"layers: 'depth' matches depthwise layers alone, which are left"):
+        choose(layers, "depth", include_depthwise=False)
+    with pytest.raises(OptimizeError, match=r"no layer is left; .+ there is stem \(CONV_2D\)"):
         choose(layers[:2], None, include_depthwise=False)
     with pytest.raises(ConfigError, match=r"layers: '\(' is no regular expression \(.+\); for example"):
         choose(layers, "(", include_depthwise=False)
@@ -133,3 +137,14 @@ def test_a_long_name_is_told_by_its_end() -> None:
     name = "a.Wrapper/train.net.Net_wrapped/torch.nn.Sequential_stem/train.net.Block_0/torch.nn.Conv2d_1;;a.Wrapper/x;1"
     assert short_name(name) == "Sequential_stem/Block_0/Conv2d_1"
     assert short_name("conv1") == "conv1"
+    assert len(short_name("x" * 1000)) < 80
+
+
+def test_a_message_is_no_flood_whatever_a_model_calls_its_layers(net) -> None:
+    """A network of fifty layers with names of a thousand characters each."""
+    layers = [replace(layer, name=f"{layer.step}{'a' * 1000}") for layer in layers_of(load(net))] * 12
+    with pytest.raises(ConfigError) as caught:
+        choose(layers, "b" * 1000, include_depthwise=True)
+    assert len(str(caught.value)) < 600
+    assert "aaa...aaa" in str(caught.value)
+    assert str(caught.value).endswith(" and 44 more")

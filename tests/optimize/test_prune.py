@@ -109,7 +109,7 @@ def test_pruning_what_is_pruned_already_is_an_error(net, target, tmp_path):
     [
         ({"sparsity": 0}, "sparsity: 0 is not allowed; allowed is a share between 0 and 1"),
         ({"sparsity": 50}, "sparsity: 50 is not allowed"),
-        ({"pattern": "4:8"}, "pattern: '4:8' is unknown; allowed is '2:4'"),
+        ({"pattern": "4:8"}, "pattern: '4:8' is not allowed; give 2:4, or leave it out"),
         ({"pattern": "2:4", "sparsity": 0.6}, "sparsity: 0.6 does not go with 2:4"),
         ({"pattern": "2:4", "include_depthwise": True}, "include_depthwise: does not go with 2:4"),
     ],

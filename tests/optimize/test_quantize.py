@@ -213,7 +213,7 @@ def test_layers_and_operators_stay_float_by_name(net: Path, ranges: Ranges, tmp_
             Scheme("int8", float_operators=("CONV",)),
             "'CONV' is not in this model; its operators are CONV_2D, DEPTHWISE",
         ),
-        (Scheme("int8", float_layers=("stm",)), "'stm' is found in no name of a layer; the first are depthwise, flat"),
+        (Scheme("int8", float_layers=("stm",)), "'stm' is found in no name of a layer; there is stem, depthwise"),
         (Scheme("int8", float_layers=("(",)), r"'\(' is no regular expression"),
     ],
 )

@@ -176,14 +176,39 @@ def test_what_opening_says_is_said_of_the_parent_alone(
 
 
 def test_one_variant_that_cannot_be_made_stops_no_other(parent: Path, tmp_path: Path) -> None:
+    """Of two layers that are left, the weights are few and different: nothing is there to share."""
     failures: dict[str, Exception] = {}
+    told: list[str] = []
     made = optimize(
-        parent, ["prune", "float16"], tmp_path / "out", options={"layers": "no such layer"},
-        on_failure=failures.__setitem__,
+        parent, ["cluster", "float16"], tmp_path / "out", options={"clusters": 65536},
+        on_made=lambda variant: told.append(variant.technique), on_failure=failures.__setitem__,
     )  # fmt: skip
-    assert [variant.technique for variant in made] == ["float16"]
-    assert "match nothing" in str(failures["prune"])
+    assert [variant.technique for variant in made] == told == ["float16"]
+    assert "none changed" in str(failures["cluster"])
     assert names(tmp_path / "out") == ["finder.float16.tflite"]
+
+
+@pytest.mark.parametrize(
+    ("step", "options", "answer"),
+    [
+        ('"prune"', {"layers": "neck"}, "--layers: 'neck' matches no name of a layer and no operator; there is boxes"),
+        ('"prune"\nlayers = "neck"', {}, "tiny.toml: layers: 'neck' matches no name of a layer"),
+        ('"prune"\nlayers = "neck"', {"layers": "nose"}, "--layers: 'nose' matches no name of a layer"),
+        ('"prune"\npattern = "2:4"', {"sparsity": 0.7}, "--sparsity: 0.7 does not go with 2:4"),
+        ('"cluster"\nclusters = 1', {}, "tiny.toml: clusters: 1 is not allowed; allowed is 2 to 65536"),
+        ('"int8"\nfloat_layers = ["neck"]', {}, "tiny.toml: float_layers: 'neck' is found in no name of a layer"),
+        ('"int8"\nfloat_operators = ["ADD"]', {}, "tiny.toml: float_operators: 'ADD' is not in this model"),
+    ],
+)
+def test_what_does_not_fit_the_model_is_blamed_on_the_flag_or_the_file(
+    parent: Path, tmp_path: Path, step: str, options: dict[str, Any], answer: str
+) -> None:
+    """Before anything is made, and in the words that the user typed."""
+    (tmp_path / "tiny.toml").write_text(f"[[step]]\ntechnique = {step}\n")
+    with pytest.raises(ConfigError) as caught:
+        optimize(parent, recipe=tmp_path / "tiny.toml", output=tmp_path / "out", options=options, calibration="scene")
+    assert str(caught.value).removeprefix(f"{tmp_path}/").startswith(answer)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_variant_that_answers_no_numbers_is_not_kept(
@@ -192,11 +217,11 @@ def test_a_variant_that_answers_no_numbers_is_not_kept(
     monkeypatch.setattr(check, "real", lambda stored, spec: np.full(stored.shape, np.nan, np.float32))
     with pytest.raises(OptimizeError, match="no numbers; it is not kept"):
         optimize(parent, "float16", tmp_path / "out")
-    assert names(tmp_path / "out") == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_integers_without_pictures_are_an_error_before_anything_is_done(parent: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="int8, edgetpu need pictures to take ranges from; give --calibration FOLDER"):
+    with pytest.raises(ConfigError, match="--calibration: is missing; the ranges of int8, edgetpu come from"):
         optimize(parent, ["float16", "int8", "edgetpu"], tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -285,7 +310,7 @@ def test_a_full_disk_leaves_neither_half_a_model_nor_its_sidecar(
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(OutputError, match="No space left on device"):
         optimize(parent, "float16", output)
-    assert names(output) == []
+    assert not output.exists()
 
 
 def test_no_room_for_unfinished_work_is_an_error_that_names_the_place(
@@ -297,17 +322,22 @@ def test_no_room_for_unfinished_work_is_an_error_that_names_the_place(
     monkeypatch.setattr(modelfile.Path, "write_bytes", full)
     with pytest.raises(OutputError, match=r"unfinished/x: cannot be written \(No space left on device\); make room"):
         optimize(parent, "float16", tmp_path / "out")
-    assert names(tmp_path / "out") == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_interrupt_leaves_nothing_behind(parent: Path, pictures: Path, tmp_path: Path) -> None:
+    """Not even the folders that were made for it; one that was there before stays, empty or not."""
+    (tmp_path / "mine").mkdir()
+
     def interrupt(what: str, done: int, _: int) -> None:
         if what == "calibrating" and done == 3:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        optimize(parent, "int8", tmp_path / "out", calibration=pictures, tick=interrupt)
-    assert names(tmp_path / "out") == []
+    for output in (tmp_path / "out" / "deep", tmp_path / "mine"):
+        with pytest.raises(KeyboardInterrupt):
+            optimize(parent, "int8", output, calibration=pictures, tick=interrupt)
+    assert not (tmp_path / "out").exists()
+    assert names(tmp_path / "mine") == []
 
 
 def test_the_real_face_detector_keeps_its_faces_as_int8(shared: Path, tmp_path: Path) -> None:
