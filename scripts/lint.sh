@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/venv.sh
 make_venv .venv "$(need_python)"
-pip_install .venv -e '.[test,lint,optimize]'
+pip_install .venv -e '.[test,lint,optimize,onnx,remote]'
 if [ "${1:-}" = --fix ]; then
     .venv/bin/ruff format .
     .venv/bin/ruff check --fix .

@@ -5,10 +5,12 @@
 # Python 3.11 (the last that engine has wheels for). Then the tests of the window run in .venv-window, with the OpenCV
 # build that has windows, where there is a virtual X server (Debian: xvfb xdotool libgl1 libglib2.0-0 libsm6 libxext6).
 # EDGE_RUNTIME_TEST_PARTS=litert runs the first part alone; the others are called tflite-runtime and window.
+# Two tests run at a time; EDGE_RUNTIME_TEST_JOBS says how many, 0 for one after the other with their output.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/venv.sh
 parts=${EDGE_RUNTIME_TEST_PARTS:-litert tflite-runtime window}
+jobs=(-n "${EDGE_RUNTIME_TEST_JOBS:-2}")
 status=0
 
 wants() { # wants PART WHAT-IS-MISSING: is this part asked for, and nothing missing?
@@ -19,9 +21,9 @@ wants() { # wants PART WHAT-IS-MISSING: is this part asked for, and nothing miss
 
 if wants litert ""; then
     make_venv .venv "$(need_python)"
-    pip_install .venv -e '.[test,lint,optimize]'
+    pip_install .venv -e '.[test,lint,optimize,onnx,remote]'
     echo "== litert: the suite on ai-edge-litert"
-    .venv/bin/python -m pytest "$@" || status=$?
+    .venv/bin/python -m pytest "${jobs[@]}" "$@" || status=$?
 fi
 
 python311=$(command -v python3.11 || true)
@@ -40,7 +42,7 @@ if wants tflite-runtime "$missing"; then
     fi
     echo "== tflite-runtime: the suite on tflite-runtime"
     EDGE_RUNTIME_TFLITE_SCHEMA=$aside/ai_edge_litert/schema_py_generated.py EDGE_RUNTIME_BOTH_ENGINES=$aside \
-        $old/bin/python -m pytest "$@" || status=$?
+        $old/bin/python -m pytest "${jobs[@]}" "$@" || status=$?
 fi
 
 command -v Xvfb >/dev/null && command -v xdotool >/dev/null && missing="" || missing="Debian's packages xvfb and xdotool"

@@ -12,19 +12,26 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "edge_runtime"
 
-LEAVES = {"errors", "clock", "frame", "detections", "filelock"}
-CARRIERS = {"result", "handover", "linefile", "wholefile", "bundled"}  # may use the leaves
+LEAVES = {"errors", "clock", "frame", "detections", "filelock", "tornline"}
+CARRIERS = {"result", "handover", "linefile", "wholefile", "bundled", "onnxgraph", "notify"}  # may use the leaves
 MIDDLE = {"config", "capture", "vision", "inference", "decoding", "model", "drawing", "outputs", "telemetry"}
 MAY_USE_VISION = {"decoding", "model"}
+MAY_USE_STORAGE = {"outputs", "telemetry"}
 UPPER = {
     "detector": LEAVES | CARRIERS | MIDDLE,
     "pipeline": LEAVES | CARRIERS | MIDDLE | {"detector"},
-    "service": LEAVES | CARRIERS | MIDDLE | {"detector", "pipeline"},
+    "service": LEAVES | CARRIERS | MIDDLE | {"detector", "pipeline", "storage"},
     "bench": LEAVES | CARRIERS | MIDDLE | {"detector", "pipeline"},
     "evaluate": LEAVES | CARRIERS | MIDDLE | {"detector"},
     "optimize": LEAVES | CARRIERS | MIDDLE | {"detector", "evaluate"},
     "compare": LEAVES | CARRIERS | MIDDLE | {"detector", "evaluate", "bench"},
     "selftest": LEAVES | CARRIERS | MIDDLE | {"detector", "bundled"},
+    "doctor": LEAVES | CARRIERS | MIDDLE | {"detector", "pipeline", "service", "bundled"},
+    "inspect": LEAVES | CARRIERS | MIDDLE | {"compare"},
+    "registry": LEAVES | CARRIERS | MIDDLE,
+    "logbook": LEAVES | CARRIERS,
+    "unit": LEAVES | CARRIERS,
+    "installation": LEAVES | CARRIERS | MIDDLE | {"service", "unit"},
 }
 EVERYWHERE = {"edge_runtime", "__init__", "__main__", "cli"}
 
@@ -52,8 +59,11 @@ def allowed_for(part: str) -> set[str]:
         return set()
     if part in CARRIERS:
         return LEAVES
+    if part == "storage":
+        return LEAVES | CARRIERS | {part}
     if part in MIDDLE:
-        return LEAVES | CARRIERS | {part} | ({"vision"} if part in MAY_USE_VISION else set())
+        below = ({"vision"} if part in MAY_USE_VISION else set()) | ({"storage"} if part in MAY_USE_STORAGE else set())
+        return LEAVES | CARRIERS | {part} | below
     return UPPER[part] | {part}
 
 

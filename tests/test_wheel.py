@@ -37,7 +37,13 @@ def test_it_holds_every_variant_of_the_model_and_its_card(wheel: Path) -> None:
         names = set(archive.namelist())
     expected = {f"edge_runtime/models/{path.name}" for path in (ROOT / "models").glob("*.tflite")}
     assert "edge_runtime/models/shapes.int8.tflite" in expected
-    assert expected | {"edge_runtime/models/README.md"} <= names
+    assert expected | {"edge_runtime/models/README.md", "edge_runtime/models/registry.toml"} <= names
+
+
+def test_it_holds_the_units_and_rules_that_the_commands_install(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    assert {f"edge_runtime/systemd/{path.name}" for path in (ROOT / "systemd").iterdir()} <= names
 
 
 def test_it_holds_the_package_and_nothing_else(wheel: Path) -> None:

@@ -29,6 +29,11 @@ COMMANDS = {
     "advise": "say which variants to make for which hardware, and why",
     "optimize": "make the variants of a float model: quantised, pruned, clustered",
     "selftest": "check model, colours, orientation and speed against what is known",
+    "log": "read what a run has written: verify, cat, stats, report",
+    "service": "run as a systemd service: install, uninstall, status, logs",
+    "doctor": "look at board, packages, cameras and settings, and say what mends them",
+    "inspect": "tell what a model is, what it costs, and write its sidecar",
+    "models": "fetch public models, checked: list, pull, verify, remove",
     "config": "print the settings and where each one came from",
 }
 INTERRUPTED = 130
@@ -44,7 +49,10 @@ REMEDIES = {
     "pycocotools": "install 'edge-runtime[evaluate]'",
     "ai_edge_quantizer": "install 'edge-runtime[optimize]'",
     "flatbuffers": "install 'edge-runtime[optimize]'",
+    "onnx": "install 'edge-runtime[onnx]'",
     "onnxruntime": "install 'edge-runtime[onnx]'",
+    "tritonclient": "install 'edge-runtime[remote]'",
+    "grpc": "install 'edge-runtime[remote]'",
     "torch": "install 'edge-runtime[train]'",
     "litert_torch": "install 'edge-runtime[train]'",
     "tensorflow": "install 'edge-runtime[tfmot]'",
@@ -65,9 +73,9 @@ examples:
 "edge-runtime run --help" lists the flags, "edge-runtime COMMAND --help" those
 of another command. A command line without a command means run.
 
-exit codes: 0 done, 1 a check of selftest failed, 2 wrong flag or setting,
-3 model, 4 source, 5 backend, 6 output, 70 defect of edge-runtime,
-130 interrupted
+exit codes: 0 done, 1 a check failed or a service is not running, 2 wrong flag
+or setting, 3 model, or nothing meets tune's target, 4 source, 5 backend,
+6 output, 70 defect of edge-runtime, 130 interrupted
 """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import re
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,8 +21,13 @@ if TYPE_CHECKING:
     from edge_runtime.compare.rows import Row
 
 USAGE = "[MODEL] [--hardware NAME] [FLAG ...]"
-TITLES = {"make": "Make", "try": "Try", "avoid": "Leave", "know": "Know"}
+TITLES = {"make": "Make", "try": "Try", "avoid": "Avoid", "know": "Know"}
 WIDEST = 98
+CLOSING = (
+    "None of this is a promise: the same step made one network 17 times faster and another slower. Measure on the "
+    "board: edge-runtime optimize, then compare, then tune."
+)
+UNIT = re.compile(r"(\d) (GHz|GB|MB|ms|times)\b")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +79,7 @@ def _as_text(hardware: Hardware, rules: Sequence[Rule], measured: Measurements |
     width = min(WIDEST, terminal_width())
     lines = _wrapped(f"{hardware.name}: {hardware.about}.", width, "")
     for rule in rules:
-        title = f"{TITLES[rule.verdict]} {rule.technique}".strip()
+        title = rule.title or f"{TITLES[rule.verdict]} {rule.technique}"
         lines += ["", title, *_wrapped(rule.reason, width), *_wrapped(f"Source: {rule.source}", width)]
         for row in measured_rows(rule.technique, measured.rows) if measured else ():
             assert measured is not None, "rows come from there"
@@ -87,19 +93,23 @@ def _as_text(hardware: Hardware, rules: Sequence[Rule], measured: Measurements |
 
 
 def _wrapped(text: str, width: int, indent: str = "  ") -> list[str]:
-    return textwrap.wrap(
-        text, width, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    """Return the text in lines; a number stays with its unit."""
+    joined = UNIT.sub("\\1\N{NO-BREAK SPACE}\\2", text)
+    lines = textwrap.wrap(
+        joined, width, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
 
 
 def _figures(row: Row, parent: Row) -> str:
-    from edge_runtime.compare.rows import ratios
+    from edge_runtime.compare.rows import counted, ratios
 
     if not row.is_measured:
         return f"{row.name} did not run ({row.reason})"
     against = ratios(row, parent)
     parts = [
-        f"{ratio:.2f} times as fast as the parent with {_threads(count)}" for count, ratio in against.speed.items()
+        f"{_speed(ratio, is_same=against.is_noise[count])} the parent with {counted(count, 'thread')}"
+        for count, ratio in against.speed.items()
     ]
     if against.zstd is not None:
         parts.append(f"{against.zstd:.2f} times smaller")
@@ -108,21 +118,15 @@ def _figures(row: Row, parent: Row) -> str:
     return f"{row.name}: {', '.join(parts)}"
 
 
-def _threads(count: int) -> str:
-    return f"{count} thread" + ("" if count == 1 else "s")
+def _speed(ratio: float, *, is_same: bool) -> str:
+    return f"as fast as (~{ratio:.2f} times)" if is_same else f"{ratio:.2f} times as fast as"
 
 
 def _closing(hardware: Hardware, measured: Measurements | None, width: int) -> list[str]:
+    said = hardware.closing or CLOSING
     if measured is not None:
-        return _wrapped(
+        said = (
             f"Measured on {measured.board} with {measured.engine}, {measured.made}. Figures of another board than "
-            f"the one in use ({hardware.name}) say little about it.",
-            width,
-            "",
+            f"the one in use ({hardware.name}) say little about it."
         )
-    return _wrapped(
-        "None of this is a promise: the same step made one network 17 times faster and another slower. Measure on the "
-        "board: edge-runtime optimize, then compare, then tune.",
-        width,
-        "",
-    )
+    return _wrapped(said, width, "")

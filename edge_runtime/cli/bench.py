@@ -8,7 +8,7 @@ from pathlib import Path
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
-from edge_runtime.cli.settings import add_settings, checked, load_settings
+from edge_runtime.cli.settings import GROUPS, add_settings, checked, load_settings
 from edge_runtime.cli.streams import show
 from edge_runtime.config import Config, number, whole
 from edge_runtime.errors import CaptureError
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edge_runtime.capture import FrameSource
 
 USAGE = "[--model FILE] [--source NAME] [FLAG ...]"
-SETTINGS = ("model", "labels", "backend", "engine", "num_threads", "threshold")
+SETTINGS = (*GROUPS["model"], "threshold")
 REPLAYED_IMAGES = 16
 
 

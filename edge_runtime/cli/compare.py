@@ -4,45 +4,54 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_runtime.cli.settings import checked
-from edge_runtime.cli.streams import show
-from edge_runtime.config import ENGINE_NAMES, one_of, path, whole
-from edge_runtime.errors import ConfigError, OutputError
-from edge_runtime.wholefile import write_whole
+from edge_runtime.cli.progress import Tick, interruptible, progress
+from edge_runtime.cli.settings import add_settings, checked, load_settings
+from edge_runtime.cli.streams import show, tell
+from edge_runtime.config import Config, path, whole
+from edge_runtime.errors import ConfigError
+from edge_runtime.wholefile import check_output, write_whole
 
 if TYPE_CHECKING:
     from edge_runtime.compare.accuracy import Pictures
     from edge_runtime.compare.rows import Comparison
-
-log = logging.getLogger(__name__)
+    from edge_runtime.compare.variants import Variant
 
 USAGE = "DIR (--images DIR --annotations FILE | --scenes N | --no-accuracy) [FLAG ...]"
+SETTINGS = ("labels", "engine")
+REPORTS = ("csv", "json", "html")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of this command."""
     parser.add_argument("folder", metavar="DIR", help="folder of .tflite files; m.int8.tflite is a variant of m.tflite")
     group = parser.add_argument_group("variants")
-    group.add_argument("--parent", metavar="FILE", help="the model the others were made from, where names do not tell")
+    add_parent(group)
     add_pictures(parser)
     measurement = parser.add_argument_group("measurement")
     measurement.add_argument("--no-accuracy", action="store_true",
                              help="times and sizes alone, and how far outputs are from the parent's")  # fmt: skip
     measurement.add_argument("--num-runs", default="100", metavar="N", help="invokes to time, for each variant and "
                              "number of threads (default 100)")  # fmt: skip
-    add_bench(measurement)
+    add_fresh(measurement)
     reports = parser.add_argument_group("reports")
     reports.add_argument("--csv", metavar="FILE", help="the table for a spreadsheet")
     reports.add_argument("--json", metavar="FILE", help="everything, for programs")
     reports.add_argument("--html", metavar="FILE", help="a page with pictures; one file that needs nothing else")
     reports.add_argument("--overwrite", action="store_true", help="replace reports that exist")
+    add_settings(parser, SETTINGS)
+
+
+def add_parent(group: argparse._ArgumentGroup) -> None:
+    """Add the flag that names the parent."""
+    group.add_argument("--parent", metavar="FILE", help="the model the others were made from; without it the one "
+                       "whose name all others extend, in the folder or one above")  # fmt: skip
 
 
 def add_pictures(parser: argparse.ArgumentParser) -> None:
@@ -52,47 +61,57 @@ def add_pictures(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--annotations", metavar="FILE", help="that truth, in COCO's form")
     group.add_argument("--limit", metavar="N", help="the first so many pictures only")
     group.add_argument("--scenes", metavar="N", help="so many drawn scenes of shapes instead")
-    group.add_argument("--labels", metavar="FILE", help="label file, where the models have none or a wrong one")
 
 
-def add_bench(group: argparse._ArgumentGroup) -> None:
-    """Add the flags of every measurement."""
-    group.add_argument("--engine", default="auto", metavar="NAME", help="auto, litert or tflite-runtime (default auto)")
+def add_fresh(group: argparse._ArgumentGroup) -> None:
+    """Add the flag that forgets what is known."""
     group.add_argument("--fresh", action="store_true", help="measure all anew; without it a broken run goes on, and "
                        "what is known stays (it lies in DIR/.edge-runtime-compare.json)")  # fmt: skip
 
 
 def execute(args: argparse.Namespace) -> int:
     """Measure and report. Reports are written whole, at the end."""
+    config = load_settings(args, SETTINGS).config
     num_runs = checked("--num-runs", whole(1, 10**6), args.num_runs)
-    engine = checked("--engine", one_of(*ENGINE_NAMES), args.engine)
-    reports = {kind: report_path(kind, getattr(args, kind), args.overwrite) for kind in ("csv", "json", "html")}
-    labels = label_file(args)
+    reports = _reports(args)
+    labels = label_file(config)
     check_pictures(args, is_needed=not args.no_accuracy)
-    require_extra(needs_pictures=reports["html"] is not None, needs_accuracy=not args.no_accuracy)
+    require_extra(draws="html" in reports, needs_accuracy=not args.no_accuracy)
     from edge_runtime.compare.measure import open_bench, state_beside
     from edge_runtime.compare.run import compare
     from edge_runtime.compare.table import colored, plain
-    from edge_runtime.compare.variants import models_in, order_variants
 
-    folder = checked("DIR", path, args.folder)
-    variants = order_variants(models_in(folder), None if args.parent is None else Path(args.parent).expanduser())
+    folder = Path(checked("DIR", path, args.folder))
+    variants = variants_in(args, folder)
     if len(variants) < 2:
         raise ConfigError(
             f"{folder}: holds one model and nothing to compare it with; make variants with edge-runtime optimize"
         )
     pictures = None if args.no_accuracy else load_pictures(args)
-    bench = open_bench(state_beside(folder, is_fresh=args.fresh), engine, progress(args.quiet))
-    try:
+    with measuring(args, folder) as tick:
+        bench = open_bench(state_beside(folder, is_fresh=args.fresh), config.engine, tick)
         comparison = compare(bench, variants, pictures=pictures, labels=labels, num_runs=num_runs)
-    finally:
-        end_progress(args.quiet)
-    for kind, file in reports.items():
-        if file is not None:
-            write_report(kind, file, comparison)
+        for kind, file in reports.items():
+            write_whole(file, _report(kind, comparison).encode())
     width = shutil.get_terminal_size().columns
     show(colored(comparison, width) if sys.stdout.isatty() else plain(comparison))
     return 0
+
+
+def variants_in(args: argparse.Namespace, folder: Path) -> Sequence[Variant]:
+    """Return the models of a folder, the parent first, and say it where that one lies elsewhere.
+
+    Raises:
+        ConfigError, ModelError: see `models_in` and `order_variants`.
+    """
+    from edge_runtime.compare.variants import models_in, order_variants
+
+    parent = None if args.parent is None else Path(checked("--parent", path, args.parent))
+    above = folder.resolve().parent
+    variants = order_variants(models_in(folder), parent, above=above)
+    if parent is None and variants[0].path.parent == above and not args.quiet:
+        tell(f"parent: {variants[0].path}, whose name the others extend", level=6)
+    return variants
 
 
 def check_pictures(args: argparse.Namespace, *, is_needed: bool) -> None:
@@ -115,7 +134,11 @@ def check_pictures(args: argparse.Namespace, *, is_needed: bool) -> None:
 
 
 def load_pictures(args: argparse.Namespace) -> Pictures | None:
-    """Return the pictures these flags name; None where they name none."""
+    """Return the pictures these flags name; None where they name none.
+
+    Raises:
+        ConfigError, CaptureError: see `coco_pictures` and `scene_pictures`.
+    """
     from edge_runtime.compare.accuracy import coco_pictures, scene_pictures
 
     if args.scenes is not None:
@@ -123,86 +146,74 @@ def load_pictures(args: argparse.Namespace) -> Pictures | None:
     if args.images is None:
         return None
     limit = None if args.limit is None else checked("--limit", whole(1, 10**9), args.limit)
-    return coco_pictures(
-        checked("--images", path, args.images), checked("--annotations", path, args.annotations), limit
-    )
+    images, annotations = (checked(f"--{name}", path, getattr(args, name)) for name in ("images", "annotations"))
+    return coco_pictures(images, annotations, limit)
 
 
-def label_file(args: argparse.Namespace) -> Path | None:
-    """Return what --labels names.
+def label_file(config: Config) -> Path | None:
+    """Return the label file of the settings.
 
     Raises:
         ConfigError: there is no such file.
     """
-    if args.labels is None:
-        return None
-    file = Path(checked("--labels", path, args.labels))
-    if not file.is_file():
-        raise ConfigError(f"--labels: {file} is no file; give the path of a label file")
-    return file
+    if config.labels is not None and not config.labels.is_file():
+        raise ConfigError(f"--labels: {config.labels} is no file; give the path of a label file")
+    return config.labels
 
 
-def require_extra(*, needs_pictures: bool, needs_accuracy: bool) -> None:
+def require_extra(*, draws: bool = False, needs_accuracy: bool) -> None:
     """Import what will be needed at the end, so that a missing package shows before minutes of measuring."""
     import zstandard  # noqa: F401
 
     if sys.stdout.isatty():
         import rich  # noqa: F401
-    if needs_pictures:
+    if draws:
         import matplotlib  # noqa: F401
     if needs_accuracy:
         import pycocotools  # noqa: F401
 
 
-def report_path(flag: str, raw: str | None, may_replace: bool) -> Path | None:
-    """Return where a report goes.
+@contextmanager
+def measuring(args: argparse.Namespace, folder: Path) -> Iterator[Tick]:
+    """Yield what takes word of each measurement; at Ctrl-C say how far it came and how to go on."""
+    from edge_runtime.compare.state import FILE_NAME
 
-    Raises:
-        ConfigError: it is no path.
-        OutputError: there is a file already, or no folder.
-    """
-    if raw is None:
-        return None
-    file = Path(checked(f"--{flag}", path, raw))
-    if file.is_dir():
-        raise OutputError(f"--{flag}: {file} is a folder; give the name of a file")
-    if file.exists() and not may_replace:
-        raise OutputError(f"--{flag}: {file} exists; add --overwrite to replace it, or give another name")
-    if not file.parent.is_dir():
-        raise OutputError(f"--{flag}: the folder {file.parent} does not exist; create it first")
-    return file
+    reached = ""
+
+    def last_word() -> str:
+        if not reached:
+            return "edge-runtime: interrupted before the first measurement"
+        again = "again without --fresh" if args.fresh else "again"
+        kept = f"what was measured before is kept in {folder / FILE_NAME}"
+        return f"edge-runtime: interrupted at {reached}; {kept}; run the same command {again} to go on"
+
+    with interruptible(last_word), progress(quiet=args.quiet) as tick:
+
+        def noted(what: str, done: int, total: int) -> None:
+            nonlocal reached
+            reached = f"{what} ({done} of {total})"
+            tick(what, done, total)
+
+        yield noted
 
 
-def write_report(kind: str, file: Path, comparison: Comparison) -> None:
-    """Write one report, whole or not at all.
+def _reports(args: argparse.Namespace) -> dict[str, Path]:
+    """Return by kind the files to write, each of which can be written as far as is known."""
+    named = {kind: getattr(args, kind) for kind in REPORTS if getattr(args, kind) is not None}
+    files = {kind: Path(checked(f"--{kind}", path, raw)) for kind, raw in named.items()}
+    if len({one.resolve() for one in files.values()}) < len(files):
+        raise ConfigError("--csv, --json, --html: two of them name the same file; give each a file of its own")
+    for file in files.values():
+        check_output(file, overwrite=args.overwrite)
+    return files
 
-    Raises:
-        OutputError: it cannot be written.
-    """
+
+def _report(kind: str, comparison: Comparison) -> str:
     from edge_runtime.compare.rows import as_record
     from edge_runtime.compare.table import as_csv
 
     if kind == "html":
         from edge_runtime.compare.report import html
 
-        text = html(comparison)
-    else:
-        text = as_csv(comparison) if kind == "csv" else json.dumps(as_record(comparison), indent=1) + "\n"
-    write_whole(file, text.encode())
-
-
-def progress(is_quiet: bool) -> Callable[[str], None]:
-    """Return what takes word of each step: one line of the terminal, written over; elsewhere the log of --verbose."""
-    if is_quiet or not _has_terminal():
-        return lambda step: log.info("%s", step)
-    return lambda step: print(f"\r\x1b[K{step}", end="", file=sys.stderr, flush=True)
-
-
-def end_progress(is_quiet: bool) -> None:
-    """Clear the line that `progress` wrote."""
-    if not is_quiet and _has_terminal():
-        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-
-
-def _has_terminal() -> bool:
-    return sys.stderr is not None and sys.stderr.isatty()
+        return html(comparison)
+    return as_csv(comparison) if kind == "csv" else json.dumps(as_record(comparison), indent=1) + "\n"

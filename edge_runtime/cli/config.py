@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def _toml(name: str, value: Any) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(quoted(item) for item in value)}]"
     if isinstance(value, Path):
-        return quoted(str(value if value == STDOUT else value.absolute()))
+        return quoted(str(value) if value == STDOUT else tidied(value))
     return quoted(_source(value) if name == "source" else value)
 
 
@@ -74,7 +75,16 @@ def _source(text: str) -> str:
     """Return a source without credentials; a path or pattern from the root on."""
     from edge_runtime.capture.redact import redact
 
-    return str(Path(text).expanduser().absolute()) if names_files(text) else redact(text)
+    return tidied(Path(text).expanduser()) if names_files(text) else redact(text)
+
+
+def tidied(path: Path) -> str:
+    """Return a path from the root on, without dots and doubled slashes where it means the same without them.
+
+    Links stay: the one to the newest model leads elsewhere tomorrow. Behind a link to a folder .. is not the way back.
+    """
+    whole = f"/{os.path.abspath(path).lstrip('/')}"  # noqa: PTH100 (a path object keeps the dots, or follows links)
+    return whole if os.path.realpath(whole) == os.path.realpath(path) else str(path.absolute())
 
 
 def quoted(text: str) -> str:

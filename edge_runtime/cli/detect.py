@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_runtime.cli.settings import add_settings, checked, load_settings
-from edge_runtime.cli.streams import show
+from edge_runtime.cli.settings import GROUPS, add_settings, checked, load_settings
+from edge_runtime.cli.streams import show, tell
 from edge_runtime.config import path
 from edge_runtime.errors import ConfigError, OutputError
 from edge_runtime.wholefile import check_output, write_whole
@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from edge_runtime.result import Result
 
 USAGE = "[--model FILE] [FLAG ...] IMAGE"
-SETTINGS = (
-    "model", "labels", "backend", "engine", "num_threads", "threshold", "iou", "max_detections", "classes",
-)  # fmt: skip
+SETTINGS = (*GROUPS["model"], *GROUPS["detection"])
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
 
@@ -48,12 +46,14 @@ def execute(args: argparse.Namespace) -> int:
     from edge_runtime.result import Result
     from edge_runtime.service import build_detector, require_model
 
-    require_model(config)
+    model = require_model(config)
     with ImageSource(image) as source:
         frame = next(iter(source))
+    if config.model is None and not args.quiet:
+        tell(f"no model was named, so this is the bundled {model.name}, which finds drawn shapes", level=6)
     with build_detector(config) as detector:
         found, stages_ns = detector.detect_timed(frame.image)
-        result = Result(frame, found, detector.names_of(found), stages_ns, now_ns())
+        result = Result(frame, found, detector.names_of(found), stages_ns, now_ns(), detector.task)
     if output is not None:
         write_annotated(result, output)
     show(json_line(detections_record(result)) if args.json else table(result))
@@ -77,11 +77,15 @@ def _check_output(output: Path, image: Path, *, overwrite: bool) -> None:
 
 
 def table(result: Result) -> str:
-    """Return one line for each detection: label, score, box."""
+    """Return one line for each detection: label, score and, unless it is of the whole picture, box."""
     found = result.detections
     if not len(found):
         return "nothing found; --threshold sets the lowest score to report"
     width = max(len(label) for label in result.labels)
+    if result.task == "classify":  # the box of each is the picture
+        return "\n".join(
+            f"{label:<{width}}  {score:.2f}" for label, score in zip(result.labels, found.scores.tolist(), strict=True)
+        )
     return "\n".join(
         f"{label:<{width}}  {score:.2f}  {' '.join(f'{side:7.1f}' for side in box)}"
         for label, score, box in zip(result.labels, found.scores.tolist(), found.boxes.tolist(), strict=True)
@@ -99,7 +103,16 @@ def write_annotated(result: Result, output: Path) -> None:
     from edge_runtime.drawing import draw
 
     found = result.detections
-    drawn = draw(result.frame.image, found.boxes, result.labels, found.scores, found.class_ids, overlay=None)
+    drawn = draw(
+        result.frame.image,
+        found.boxes,
+        result.labels,
+        found.scores,
+        found.class_ids,
+        overlay=None,
+        keypoints=found.keypoints,
+        is_whole_frame=result.task == "classify",
+    )
     try:
         done, data = cv2.imencode(output.suffix, drawn)
     except cv2.error as exc:

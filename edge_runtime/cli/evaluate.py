@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_runtime.cli.settings import add_settings, checked, load_settings
+from edge_runtime.cli.progress import interruptible, progress
+from edge_runtime.cli.settings import GROUPS, add_settings, checked, load_settings
 from edge_runtime.cli.streams import show
 from edge_runtime.config import STDOUT, Config, number, path, whole
 from edge_runtime.errors import ConfigError
@@ -22,7 +21,9 @@ if TYPE_CHECKING:
     from edge_runtime.evaluate.run import Evaluation
 
 USAGE = "MODEL (--images DIR --annotations FILE | --scenes N) [FLAG ...]"
-SETTINGS = ("labels", "backend", "engine", "num_threads", "iou")
+SETTINGS = (*(name for name in GROUPS["model"] if name not in ("model", "task", "fallback")), "iou")
+"""Not what serves instead where a backend fails: its figures would be another's."""
+
 THRESHOLD = 0.001
 MAX_DETECTIONS = 100
 PLOTS = (".png", ".svg")
@@ -60,31 +61,27 @@ def execute(args: argparse.Namespace) -> int:
 
     if "plot" in files:
         import matplotlib  # noqa: F401
-    from edge_runtime.detector import Detector
     from edge_runtime.evaluate.run import evaluate
+    from edge_runtime.service import build_detector
 
     dataset = _dataset(args)
-    with Detector(
-        model,
-        labels=config.labels,
-        backend=config.backend,
-        engine=config.engine,
-        num_threads=config.num_threads,
-        score_threshold=threshold,
-        iou_threshold=config.iou,
-        max_detections=MAX_DETECTIONS,
-    ) as detector:
+    wanted = replace(config, model=model, threshold=threshold, max_detections=MAX_DETECTIONS)
+    with build_detector(wanted) as detector:
         info = detector.describe()
-        with _interruptible(), _progress(quiet=args.quiet) as on_progress:
-            found = evaluate(detector, dataset, on_progress=on_progress)
+        with interruptible(_last_word), progress(quiet=args.quiet) as tick:
+            found = evaluate(detector, dataset, on_progress=lambda done, total: tick("evaluating", done, total))
     from edge_runtime.evaluate.report import record
 
     settings = _settings(args, config, threshold)
     report = record(found, model=model, backend=info, settings=settings, dataset=dataset.name)
-    with _interruptible():
+    with interruptible(_last_word):
         _write(files, report, found)
     _show(report, as_json=args.json == str(STDOUT))
     return 0
+
+
+def _last_word() -> str:
+    return "edge-runtime: interrupted; not all pictures were looked at, so there are no figures, and nothing is written"
 
 
 def _files(args: argparse.Namespace) -> dict[str, Path]:
@@ -141,31 +138,6 @@ def _settings(args: argparse.Namespace, config: Config, threshold: float) -> dic
         "iou": config.iou,
         "max_detections": MAX_DETECTIONS,
     }
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C raise instead of ending the process on the spot: the terminal and half a file want tidying."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def _progress(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """Yield what draws the progress on stderr; None where nobody looks."""
-    if quiet or sys.stderr is None or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("evaluating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def _write(files: dict[str, Path], report: dict[str, Any], found: Evaluation) -> None:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_runtime.cli.progress import Tick, interruptible, progress
 from edge_runtime.cli.settings import checked
 from edge_runtime.cli.streams import show
 from edge_runtime.config import number, path, text, whole
-from edge_runtime.errors import ConfigError, OptimizeError
+from edge_runtime.errors import ConfigError, EdgeRuntimeError, OptimizeError
 
 if TYPE_CHECKING:
     from edge_runtime.optimize.convert import Converted
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
     from edge_runtime.optimize.run import Variant
 
 USAGE = "PARENT --output DIR [--technique NAME] [FLAG ...]"
-
-Tick = Callable[[str, int, int], None]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,10 +56,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+@dataclass
+class Done:
+    """What has been finished so far, and is kept."""
+
+    converted: Converted | None = None
+    made: list[Variant] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)  # technique -> why
+
+    def last_word(self) -> str:
+        """Return what to say when Ctrl-C ends it."""
+        paths = [self.converted.path] if self.converted else []
+        paths += [variant.path for variant in self.made]
+        if not paths:
+            return "edge-runtime: interrupted; no variant was finished, and nothing is kept"
+        return f"edge-runtime: interrupted; kept in {paths[0].parent}: {', '.join(path.name for path in paths)}"
+
+
 def execute(args: argparse.Namespace) -> int:
     """Print what was made. One variant that cannot be made stops no other, but the command then ends with an error."""
-    import ai_edge_quantizer  # noqa: F401  (before what a smaller extra has: one advice, and the whole of it)
-
     if args.output is None:
         raise ConfigError("--output: is missing; give the folder the variants go to")
     if args.recipe is not None and args.technique is not None:
@@ -86,25 +97,37 @@ def execute(args: argparse.Namespace) -> int:
 
     # What is wrong is said before the packages load.
     recipes = choose_recipes(asked["technique"], recipe, asked["options"]) if asked["technique"] or recipe else ()
+    import ai_edge_quantizer  # noqa: F401  (before what a smaller extra has: one advice, and the whole of it)
+
+    from edge_runtime.optimize.folder import no_empty_folder
+
+    done = Done()
+    with interruptible(done.last_word), progress(quiet=args.quiet) as tick, no_empty_folder(output):
+        done.converted = _convert(parent, output, recipes, asked, shape, tick, is_asked="float" in words)
+        if recipes:
+            parent = done.converted.path if done.converted else parent
+            _make(parent, output, asked, done, tick)
+    show(json.dumps(_record(done), indent=2) if args.json else _report(done))
+    if done.failures:
+        names, first = ", ".join(done.failures), next(iter(done.failures.values()))
+        raise OptimizeError(f"{parent}: {names} could not be made; {first}")
+    return 0
+
+
+def _make(parent: Path, output: Path, asked: dict[str, Any], done: Done, tick: Tick) -> None:
     from edge_runtime.optimize.run import optimize
 
-    failures: dict[str, str] = {}
-    made: list[Variant] = []
-    with _interruptible(), _progress(quiet=args.quiet) as tick:
-        converted = _convert(Path(parent), Path(output), recipes, asked, shape, is_asked="float" in words)
-        if recipes:
-            parent = converted.path if converted else parent
-            made = optimize(
-                parent,
-                output=output,
-                tick=tick,
-                on_failure=lambda name, exc: failures.update({name: str(exc)}),
-                **asked,
-            )
-    show(json.dumps(_record(converted, made, failures), indent=2) if args.json else _report(converted, made, failures))
-    if failures:
-        raise OptimizeError(f"{parent}: {', '.join(failures)} could not be made; {next(iter(failures.values()))}")
-    return 0
+    def on_failure(name: str, exc: Exception) -> None:
+        done.failures[name] = str(exc)
+
+    try:
+        optimize(parent, output=output, tick=tick, on_made=done.made.append, on_failure=on_failure, **asked)
+    except EdgeRuntimeError as exc:
+        if done.converted is None:
+            raise
+        raise type(exc)(
+            f"{exc}; {done.converted.source.name} is converted and {parent} kept, so give that the next time"
+        ) from exc
 
 
 def _convert(
@@ -113,6 +136,7 @@ def _convert(
     recipes: Sequence[Recipe],
     asked: dict[str, Any],
     shape: tuple[int, ...] | None,
+    tick: Tick,
     *,
     is_asked: bool,
 ) -> Converted | None:
@@ -133,6 +157,7 @@ def _convert(
     check_calibration(recipes, folder)
     check_targets(parent, recipes, output, overwrite=overwrite)
     pictures = () if folder is None else load_pictures(folder, size_wh=(320, 320), count=10, seed=asked["seed"]).check
+    tick(f"converting {parent.name}", 0, 0)
     return convert(parent, output, input_shape=shape, pictures=pictures, overwrite=overwrite)
 
 
@@ -150,13 +175,21 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
     """Return the options of steps that were given."""
     parsers = {
         "io": text,
-        "sparsity": number(0, 1),
+        "sparsity": _share,
         "pattern": text,
         "clusters": whole(2, 65536),
         "layers": text,
     }
     given = {name: value for name in parsers if (value := getattr(args, name)) is not None}
     return {name: checked(f"--{name}", parsers[name], value) for name, value in given.items()}
+
+
+def _share(value: str) -> float:
+    """Return what prune takes: nothing and everything are no sparsity."""
+    share: float = number(0, 1)(value)
+    if share in (0, 1):
+        raise ValueError("a number between 0 and 1, as in 0.5")
+    return share
 
 
 def _span(value: str) -> tuple[float, float]:
@@ -170,48 +203,23 @@ def _span(value: str) -> tuple[float, float]:
     return low, high
 
 
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C, and what a service or a closed terminal sends, raise: what is half done is then put away."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(one, signal.default_int_handler) for one in numbers]
-    try:
-        yield
-    finally:
-        for one, handler in zip(numbers, before, strict=True):
-            signal.signal(one, handler)
-
-
-@contextmanager
-def _progress(*, quiet: bool) -> Iterator[Tick]:
-    """Yield what draws the progress on stderr; it does nothing where nobody looks."""
-    if quiet or sys.stderr is None or not sys.stderr.isatty():
-        yield lambda *_: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("")
-        yield lambda what, done, total: progress.update(task, description=what, completed=done, total=total)
-
-
-def _record(converted: Converted | None, made: list[Variant], failures: dict[str, str]) -> dict[str, Any]:
+def _record(done: Done) -> dict[str, Any]:
     variants = []
-    for variant in made:
+    for variant in done.made:
         row = asdict(variant)
         row["path"], row["parent"] = str(variant.path), str(variant.parent)
         variants.append(row)
-    record = {"schema": 1, "variants": variants, "failed": failures}
-    if converted:
-        record["converted"] = {**asdict(converted), "path": str(converted.path), "source": str(converted.source)}
+    record = {"schema": 1, "variants": variants, "failed": done.failures}
+    if done.converted:
+        paths = {"path": str(done.converted.path), "source": str(done.converted.source)}
+        record["converted"] = {**asdict(done.converted), **paths}
     return record
 
 
-def _report(converted: Converted | None, made: list[Variant], failures: dict[str, str]) -> str:
+def _report(done: Done) -> str:
     """Return a line for each variant, then what is to be known about them."""
-    lines = [converted.explain()] if converted else []
+    made = done.made
+    lines = [done.converted.explain()] if done.converted else []
     if made:
         name = max(9, *(len(variant.technique) for variant in made))
         lines += [
@@ -227,7 +235,7 @@ def _report(converted: Converted | None, made: list[Variant], failures: dict[str
     for variant in made:
         lines += [f"{variant.technique}: {said}" for said in variant.notes]
         lines += [f"{variant.technique}: warning: {said}" for said in variant.warnings]
-    lines += [f"{technique}: not made: {why}" for technique, why in failures.items()]
+    lines += [f"{technique}: not made: {why}" for technique, why in done.failures.items()]
     return "\n".join(lines)
 
 

@@ -47,7 +47,8 @@ class OneLineParser(argparse.ArgumentParser):
         Raises:
             ConfigError: one is unknown, or has no value.
         """
-        found, left = self.parse_known_args(args)
+        # Names may stand before and after flags; what comes after -- is lost on the way, so that goes the older one.
+        found, left = self.parse_known_args(args) if "--" in args else self.parse_known_intermixed_args(args)
         words = args[args.index("--") + 1 :] if "--" in args else ()
         unknown = [one for one in left if one.startswith("-") and one != "--" and one not in words]
         if unknown:
@@ -107,7 +108,7 @@ def _no_command(word: str, commands: Mapping[str, str]) -> str:
     if near:
         return f"{word!r}: is no command; did you mean {near[0]}?"
     suffix = Path(word).suffix.lower()
-    if suffix == ".tflite":
+    if suffix in (".tflite", ".onnx"):
         return f"{word!r}: is no command; a model is named with --model {word}"
     if suffix in _SOURCES or Path(word).exists():
         return f"{word!r}: is no command; a video, a picture or a folder is named with --source {word}"

@@ -7,7 +7,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from edge_runtime.cli.settings import add_settings, checked, load_settings
+from edge_runtime.cli.settings import GROUPS, add_settings, checked, load_settings
 from edge_runtime.cli.streams import show, tell
 from edge_runtime.config import Config, number, path, text, whole
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from edge_runtime.selftest.run import Report
 
 USAGE = "[--source NAME] [--print-card FILE] [FLAG ...]"
-SETTINGS = ("model", "labels", "backend", "engine", "num_threads", "threshold")
+SETTINGS = (*(name for name in GROUPS["model"] if name != "task"), "threshold")
 FAILED = 1
 SCENE_PICTURES, SOURCE_PICTURES = 60, 300
 SCENE_FPS = 30.0

@@ -7,15 +7,34 @@ import os
 from collections.abc import Collection
 from typing import Any
 
-from edge_runtime.config import FIELDS, Effective, Parser, load, path, switch
+from edge_runtime.config import FIELDS, Config, Effective, Parser, load, path, switch
 from edge_runtime.errors import ConfigError
 
 GROUPS = {
-    "model": ("model", "labels", "backend", "engine", "num_threads"),
+    "model": (
+        "model",
+        "labels",
+        "task",
+        "backend",
+        "engine",
+        "num_threads",
+        "isolation",
+        "fallback",
+        "invoke_timeout",
+        "explain",
+    ),
     "source": ("source", "size", "fps", "realtime", "exit_on_source_loss"),
     "detection": ("threshold", "iou", "max_detections", "classes"),
     "outputs": ("log", "output", "snapshots", "display", "headless", "append", "overwrite"),
     "measurements": ("telemetry", "telemetry_interval"),
+    "storage": (
+        "storage_max_bytes",
+        "storage_max_bytes_per_day",
+        "storage_min_free_bytes",
+        "storage_keep_days",
+        "storage_fsync",
+        "storage_flush_seconds",
+    ),
     "limits": ("max_frames", "duration"),
 }
 """The headings of the help, each with its settings; every setting stands under one."""
@@ -57,14 +76,23 @@ def _explain(name: str) -> str:
 
 
 def load_settings(args: argparse.Namespace, only: Collection[str] = tuple(FIELDS)) -> Effective:
-    """Return the settings in force for these parsed flags; `only` those that `add_settings` was given.
+    """Return the settings in force for these parsed flags.
+
+    Args:
+        args: what was parsed.
+        only: those that `add_settings` was given; the others are as if nobody had set them, whatever a file says that
+            is made for a service.
 
     Raises:
         ConfigError: one of them, or one in the file or the environment, is wrong.
     """
     flags = {name: getattr(args, name) for name in only if hasattr(args, name)}
     file = None if args.config is None else checked("--config", path, args.config)
-    return load(flags, os.environ, file)
+    found = load(flags, os.environ, file)
+    return Effective(
+        Config(**{name: getattr(found.config, name) for name in only}),
+        {name: origin if name in only else "default" for name, origin in found.origins.items()},
+    )
 
 
 def checked(name: str, parse: Parser, raw: str) -> Any:

@@ -34,11 +34,11 @@ def silence_stdout() -> None:
     os.close(nowhere)
 
 
-def tell(text: str, environment: Mapping[str, str] = os.environ) -> None:
-    """Print a text to stderr; where that is closed there is nobody to tell."""
+def tell(text: str, environment: Mapping[str, str] = os.environ, *, level: int = 3) -> None:
+    """Print a text to stderr, an error for systemd's journal unless a level says otherwise; closed, nobody is told."""
     if sys.stderr is None:
         return
-    mark = "<3>" if reads_journal(sys.stderr, environment) else ""
+    mark = f"<{level}>" if reads_journal(sys.stderr, environment) else ""
     try:
         print(f"{mark}{text}", file=sys.stderr, flush=True)
     except OSError:

@@ -8,20 +8,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_runtime.cli.compare import (
-    add_bench,
+    SETTINGS,
+    add_fresh,
+    add_parent,
     add_pictures,
     check_pictures,
-    end_progress,
     label_file,
     load_pictures,
-    progress,
+    measuring,
+    variants_in,
 )
-from edge_runtime.cli.settings import checked
+from edge_runtime.cli.settings import add_settings, checked, load_settings
 from edge_runtime.cli.streams import show
-from edge_runtime.config import ENGINE_NAMES, number, one_of, path, whole
+from edge_runtime.config import number, path, whole
 from edge_runtime.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
+    from edge_runtime.compare.accuracy import Pictures
     from edge_runtime.compare.choose import Setting, Target
     from edge_runtime.compare.measure import Bench
     from edge_runtime.compare.variants import Variant
@@ -32,36 +35,47 @@ USAGE = "(DIR | MODEL ...) --target-fps N [FLAG ...]"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of this command."""
     parser.add_argument("models", metavar="DIR|MODEL", nargs="+", help="a folder of variants, or .tflite files")
-    target = parser.add_argument_group("target")
+    target = parser.add_argument_group(
+        "target",
+        "Exit code 0: a choice was made; 3: nothing that was measured meets the target, or no model runs, and nothing "
+        "is written; the others as for every command.",
+    )
     target.add_argument("--target-fps", metavar="N", help="frames per second of the whole pipeline")
     target.add_argument("--max-drop", default="0.01", metavar="N", help="most mAP to lose against the parent, 0 to 1 "
                         "(default 0.01)")  # fmt: skip
     target.add_argument("--max-rss", metavar="MB", help="most memory of the process")
-    target.add_argument("--parent", metavar="FILE", help="the model the others were made from, where names do not tell")
+    add_parent(target)
     add_pictures(parser)
     measurement = parser.add_argument_group("measurement")
     measurement.add_argument("--num-runs", default="180", metavar="N", help="frames to run through each setting, in up "
                              "to three rounds (default 180)")  # fmt: skip
-    add_bench(measurement)
+    add_fresh(measurement)
     result = parser.add_argument_group("result")
-    result.add_argument("--config", metavar="FILE", help="settings file of the service to write the choice to")
+    result.add_argument("--write-config", metavar="FILE", help="settings file of the service to write the choice to")
     result.add_argument("--overwrite", action="store_true", help="set model, backend and num_threads in a file that "
                         "exists; all else in it stays")  # fmt: skip
+    add_settings(parser, SETTINGS)
 
 
 def execute(args: argparse.Namespace) -> int:
     """Measure, choose, say why, and write the settings. Without a choice nothing is written and the exit code is 3."""
     from edge_runtime.compare.choose import choose
 
-    target, file, labels = _target(args), _config_file(args), label_file(args)
+    config = load_settings(args, SETTINGS).config
+    target, file, labels = _target(args), _file_to_write(args), label_file(config)
     num_frames = checked("--num-runs", whole(5, 10**6), args.num_runs)
-    variants = _variants(args)
+    variants, folder = _variants(args)
     check_pictures(args, is_needed=len(variants) > 1)
-    bench = _bench(args, variants)
-    try:
-        settings, failed = _measure(args, bench, variants, labels, num_frames)
-    finally:
-        end_progress(args.quiet)
+    pictures = None
+    if len(variants) > 1:
+        import pycocotools  # noqa: F401 (missing, it says so now and not after minutes)
+
+        pictures = load_pictures(args)
+    from edge_runtime.compare.measure import open_bench, state_beside
+
+    with measuring(args, folder) as tick:
+        bench = open_bench(state_beside(folder, is_fresh=args.fresh), config.engine, tick)
+        settings, failed = _measure(bench, variants, pictures, labels, num_frames)
     chosen = choose(settings, target)
     show(_table(settings, target, chosen))
     for label, reason in failed.items():
@@ -85,58 +99,49 @@ def _target(args: argparse.Namespace) -> Target:
     )
 
 
-def _config_file(args: argparse.Namespace) -> Path | None:
+def _file_to_write(args: argparse.Namespace) -> Path | None:
     from edge_runtime.compare.settings_file import check_target
 
-    if args.config is None:
+    if args.write_config is None:
         return None
-    file = Path(checked("--config", path, args.config))
+    file = Path(checked("--write-config", path, args.write_config))
     check_target(file, overwrite=args.overwrite)
     return file
 
 
-def _variants(args: argparse.Namespace) -> list[Variant]:
-    """Return the models named, the parent first."""
-    from edge_runtime.compare.variants import models_in, order_variants
+def _variants(args: argparse.Namespace) -> tuple[Sequence[Variant], Path]:
+    """Return the models named, the parent first, and the folder that keeps what is measured."""
+    from edge_runtime.compare.variants import SUFFIX, order_variants
 
     named = [Path(checked("DIR|MODEL", path, one)) for one in args.models]
-    folders = [one for one in named if one.is_dir()]
+    folders = [one for one in named if one.is_dir() or (one.suffix != SUFFIX and not one.exists())]
     if folders and len(named) > 1:
         raise ConfigError(f"{folders[0]}: is a folder among {len(named)} names; give one folder, or .tflite files")
-    models = models_in(folders[0]) if folders else named
-    return order_variants(models, None if args.parent is None else Path(checked("--parent", path, args.parent)))
-
-
-def _bench(args: argparse.Namespace, variants: Sequence[Variant]) -> Bench:
-    from edge_runtime.compare.measure import open_bench, state_beside
-
-    engine = checked("--engine", one_of(*ENGINE_NAMES), args.engine)
-    named = Path(checked("DIR|MODEL", path, args.models[0]))
-    folder = named if named.is_dir() else variants[0].path.parent
-    return open_bench(state_beside(folder, is_fresh=args.fresh), engine, progress(args.quiet))
+    if folders:
+        return variants_in(args, folders[0]), folders[0]
+    variants = order_variants(named, None if args.parent is None else Path(checked("--parent", path, args.parent)))
+    return variants, variants[0].path.parent
 
 
 def _measure(
-    args: argparse.Namespace, bench: Bench, variants: Sequence[Variant], labels: Path | None, num_frames: int
+    bench: Bench, variants: Sequence[Variant], pictures: Pictures | None, labels: Path | None, num_frames: int
 ) -> tuple[list[Setting], dict[str, str]]:
     """Return what can be chosen from, and by name what cannot and why.
 
     The rates first: a model that crashes does so in a child then, and is left out of the rest.
     """
     from edge_runtime.compare.accuracy import losses
+    from edge_runtime.compare.run import none_of
     from edge_runtime.compare.tune import candidates, measure_rates, present_accelerators, settings_of
     from edge_runtime.inference.threads import available_cores
 
-    pictures = load_pictures(args) if len(variants) > 1 else None
-    if pictures is not None:
-        import pycocotools  # noqa: F401 (missing, it says so now)
     has_edgetpu, has_gpu = present_accelerators()
     asked = candidates(variants, cores=available_cores(), has_edgetpu=has_edgetpu, has_gpu=has_gpu)
     rates, failures = measure_rates(bench, asked, labels=labels, num_frames=num_frames)
     failed = {one.label: reason for one, reason in failures.items()}
     if not rates:
-        reason = next(iter(failed.values()), "they are compiled for an Edge TPU, and none is plugged in")
-        raise ModelError(f"none of the {len(variants)} models runs here; {reason}")
+        reason = next(iter(failed.values()), "compiled for an Edge TPU, and none is plugged in")
+        raise ModelError(f"{none_of(len(variants))}; {reason}")
     running = [one for one in variants if any(candidate.variant is one for candidate in rates)]
     if pictures is None:
         return settings_of(rates, {variants[0].name: 0.0}), failed
@@ -180,7 +185,7 @@ def _report(
     show("\n".join(reasons(chosen, settings, target)))
     values = chosen_values(chosen, file, labels)
     if file is None:
-        show(f"\nSettings for the service, which --config FILE would write:\n\n{lines_of(values).rstrip()}")
+        show(f"\nSettings for the service, which --write-config FILE would write:\n\n{lines_of(values).rstrip()}")
         return
     write_settings(file, values)
     show(f"\n{file}: written; start with edge-runtime run --config {file}")

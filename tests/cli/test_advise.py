@@ -22,6 +22,7 @@ def test_every_kind_of_hardware_has_advice_with_sources_that_fits_a_terminal(edg
     done = edge("advise", "--hardware", hardware)
     assert (done.code, done.err) == (0, "")
     assert done.out.count("Source: ") >= 2
+    assert not {"Make", "Try", "Avoid", "Know"} & set(done.out.splitlines()), "a heading names its matter"
     assert "Measure on the" in done.out
     assert max(len(line) for line in done.out.splitlines() if "/" not in line) <= 80
 
@@ -58,6 +59,7 @@ def test_own_figures_stand_beside_the_rules(edge: Edge, tmp_path: Path) -> None:
     [
         (("--hardware", "pi6"), 2, "'pi6' is unknown; choose from auto, pi-zero-2w"),
         (("--hardware", "pi4", "--measurements", "."), 2, "holds no comparison"),
+        (("--hardware", "pi4", "--measurements", "none"), 2, "--measurements: none is no folder"),
         (("none.tflite", "--hardware", "pi4"), 3, "no such file"),
     ],
 )

@@ -40,8 +40,8 @@ def test_the_table_names_model_backend_and_source(edge: Edge, model: Path, video
 
 
 def test_the_camera_of_a_service_is_not_measured(edge: Edge, model: Path, tmp_path: Path) -> None:
-    """A camera's own pace says nothing about the board."""
-    (tmp_path / "edge.toml").write_text(f'model = "{model}"\nsource = "/dev/video99"\n')
+    """A camera's own pace says nothing about the board, nor does what is left out of its report."""
+    (tmp_path / "edge.toml").write_text(f'model = "{model}"\nsource = "/dev/video99"\nclasses = ["no such class"]\n')
     done = edge("bench", "--config", "edge.toml", "--num-runs", "5", "--json")
     assert (done.code, json.loads(done.out)["source"]) == (0, "replay")
 

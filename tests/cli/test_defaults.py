@@ -48,10 +48,20 @@ def test_a_source_alone_gets_the_bundled_model(edge: Edge, video: Path) -> None:
     assert f"source={video} (as asked for)" in done.err
 
 
+def test_a_source_that_is_none_is_the_only_thing_said(edge: Edge) -> None:
+    """What was chosen for a run that never begins is of no use, and hides the line that is."""
+    done = edge("--source", "nosuch")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("edge-runtime: error: ")
+    assert done.err.count("\n") == 1
+
+
 def test_detect_and_bench_take_the_bundled_model_too(edge: Edge, tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "card.png"), picture(2.0))
     done = edge("detect", "card.png", "--json")
-    assert (done.code, done.err) == (0, "")
+    said = "no model was named, so this is the bundled shapes.int8.tflite, which finds drawn shapes\n"
+    assert (done.code, done.err) == (0, said)
+    assert edge("detect", "card.png", "-q").err == ""
     assert set(found_in(done.records[0])) <= set(SHAPES)
     bench = edge("bench", "--num-runs", 3, "--warmup-runs", 0, "--json")
     assert (bench.code, bench.err) == (0, "")

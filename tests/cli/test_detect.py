@@ -11,6 +11,7 @@ import cv2
 import pytest
 
 from tests.cli.program import Done, found_in
+from tests.factory.models import write_classifier
 
 Edge = Callable[..., Done]
 
@@ -81,3 +82,24 @@ def test_a_real_model_on_a_real_picture(edge: Edge, shared: Path) -> None:
     )  # fmt: skip
     [record] = done.records
     assert {"bicycle", "car", "dog"} <= set(found_in(record))
+
+
+def test_a_classifier_labels_the_whole_picture(edge: Edge, photo: Path, tmp_path: Path) -> None:
+    """Without the flag it is refused with the flag's name; with it there are labels, and nowhere a box round it all."""
+    model = write_classifier(tmp_path / "c.tflite", best=1, classes=3)
+    (tmp_path / "labels.txt").write_text("cat\ndog\ncow\n")
+    refused = edge("detect", "--model", model, photo)
+    assert (refused.code, refused.out) == (3, "")
+    assert "looks like a classifier" in refused.err
+    assert "--task classify" in refused.err
+    args = ("detect", "--task", "classify", "--model", model, "--labels", tmp_path / "labels.txt", photo)
+    done = edge(*args, "--output", "labelled.png")
+    assert (done.code, done.out, done.err) == (0, "dog  0.78\n", "")
+    drawn, plain = cv2.imread(str(tmp_path / "labelled.png")), cv2.imread(str(photo))
+    changed = (drawn != plain).any(axis=2)
+    assert changed[0, 0]
+    assert not changed[-1].any()
+    [record] = edge(*args, "--json").records
+    height, width = plain.shape[:2]
+    assert record["task"] == "classify"
+    assert record["detections"] == [{"label": "dog", "class_id": 1, "score": 0.7812, "box": [0, 0, width, height]}]

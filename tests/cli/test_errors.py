@@ -96,7 +96,6 @@ def test_every_kind_of_broken_model_is_asked_for() -> None:
     [
         (("--model", "{edgetpu}", "--backend", "cpu"), 3, ["is compiled for the Edge TPU", "--backend edgetpu"]),
         (("--model", "{model}", "--backend", "edgetpu"), 2, ["is not compiled for the Edge TPU", "--backend cpu"]),
-        (("--model", "{model}", "--backend", "gpu"), 5, ["libtensorflowlite_gpu_delegate.so", "build it"]),
         (("--model", "{model}", "--backend", "gpu:/no/lib.so"), 5, ["/no/lib.so", "give the path"]),
         (("--model", "{model}", "--source", "none.mp4"), 2, ["'none.mp4' is no file", "picamera"]),
         (("--model", "{model}", "--source", "none*.png"), 2, ["no file fits the pattern 'none*.png'"]),
@@ -174,9 +173,12 @@ def test_a_picture_among_others_that_is_none_is_skipped(edge: Edge, model: Path,
 WRONG = {
     "model": "", "labels": "", "source": " ", "size": "640", "fps": "0", "realtime": "maybe",
     "exit_on_source_loss": "maybe", "backend": "cpu:3", "engine": "tf", "num_threads": "0", "threshold": "1.5",
+    "task": "segment", "isolation": "vm", "fallback": "gpu", "invoke_timeout": "0", "explain": "maybe",
     "iou": "nan", "max_detections": "0", "classes": ",", "headless": "maybe", "display": "maybe", "log": "",
     "output": "", "snapshots": "", "telemetry": "", "telemetry_interval": "-1", "append": "maybe",
     "overwrite": "maybe", "max_frames": "many", "duration": "inf",
+    "storage_max_bytes": "2 GiG", "storage_max_bytes_per_day": "12", "storage_min_free_bytes": "-1",
+    "storage_keep_days": "0", "storage_fsync": "often", "storage_flush_seconds": "-1",
 }  # fmt: skip
 
 
@@ -212,6 +214,8 @@ def test_a_wrong_variable(edge: Edge, variables: dict[str, str], phrases: list[s
         (b"treshold = 0.4\n", ["key 'treshold' is unknown", "did you mean threshold"]),
         (b"threshold = high\n", ["is not TOML", "line 1", "texts in quotes"]),
         (b"[run]\nthreshold = 0.4\n", ["[run] is a section"]),
+        (b"[storage]\nkeep_day = 3\n", ["key 'storage_keep_day' is unknown", "did you mean storage_keep_days"]),
+        (b"storage_keep_days = 3\n[storage]\nkeep-days = 4\n", ["storage_keep_days is set twice", "leave one out"]),
         (b"\xff\xfe", ["is no text in UTF-8", "give the path of a TOML file"]),
         (b"headless = true\ndisplay = true\n", ["headless and display", "leave one out"]),
     ],

@@ -23,7 +23,7 @@ pytest.importorskip("rich", reason="the extra [evaluate] is not installed")
 pytest.importorskip("matplotlib", reason="the extra [evaluate] is not installed")
 
 Edge = Callable[..., Done]
-FLAGS = ("--images", "photos", "--annotations", "truth.json", "--num-threads", "1")
+FLAGS = ("--images", "photos", "--annotations", "truth.json", "--num-threads", "1", "-q")
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +60,12 @@ def test_the_figures_of_a_model_that_finds_everything_are_one(edge: Edge, model:
     assert made(tmp_path) == []
 
 
+def test_where_nobody_sits_before_it_a_line_says_that_it_works(edge: Edge, model: Path) -> None:
+    """Five thousand pictures take hours on a board, and a log that stays empty looks like a program that hangs."""
+    done = edge("evaluate", model, *FLAGS[:-1])
+    assert (done.code, done.err) == (0, "[1/2] evaluating\n")
+
+
 def test_json_on_stdout_is_all_there_is(edge: Edge, model: Path) -> None:
     done = edge("evaluate", model, *FLAGS, "--json", "-", "--limit", "1")
     assert (done.code, done.err) == (0, "")
@@ -91,7 +97,7 @@ def test_a_plot_may_be_svg(edge: Edge, model: Path, tmp_path: Path) -> None:
 def test_drawn_scenes_need_no_folder(edge: Edge, tmp_path: Path, model: Path) -> None:
     """Their classes are the shapes; the same seed gives the same figures."""
     (tmp_path / "shapes.txt").write_text("circle\nsquare\ntriangle\n")
-    args = ("evaluate", model, "--scenes", "3", "--labels", "shapes.txt", "--json", "-", "--num-threads", "1")
+    args = ("evaluate", model, "--scenes", "3", "--labels", "shapes.txt", "--json", "-", "--num-threads", "1", "-q")
     done = edge(*args)
     assert (done.code, done.err) == (0, "")
     one, same, other = json.loads(done.out), json.loads(edge(*args).out), json.loads(edge(*args, "--seed", "7").out)
@@ -102,8 +108,8 @@ def test_drawn_scenes_need_no_folder(edge: Edge, tmp_path: Path, model: Path) ->
 
 
 def test_what_a_service_reports_is_not_what_is_measured(edge: Edge, model: Path, tmp_path: Path) -> None:
-    """A file of settings with threshold 0.8 would hide the car and halve the figure."""
-    (tmp_path / "edge.toml").write_text("threshold = 0.8\nmax_detections = 1\n")
+    """A file of settings with threshold 0.8 would hide the car, one with classes the person, and halve the figure."""
+    (tmp_path / "edge.toml").write_text("threshold = 0.8\nmax_detections = 1\nclasses = ['car']\n")
     plain = json.loads(edge("evaluate", model, *FLAGS, "--config", "edge.toml", "--json", "-").out)
     asked = json.loads(edge("evaluate", model, *FLAGS, "--threshold", "0.8", "--json", "-").out)
     assert (plain["map"], asked["map"]) == (1, 0.5)
@@ -134,7 +140,7 @@ def test_a_file_that_exists_is_replaced_only_when_asked(edge: Edge, model: Path,
         ((*FLAGS, "--plot", "p.gif"), 2, "--plot: p.gif has another ending than .png or .svg"),
         ((*FLAGS, "--json", "a", "--results", "./a"), 2, "--json, --results, --plot: two of them name the same file"),
         ((*FLAGS, "--json", "none/a"), 6, "none/a: the folder none does not exist"),
-        ((*FLAGS, "--images", "none"), 4, "none: is no folder"),
+        ((*FLAGS, "--images", "none"), 2, "none: there is no such folder"),
         ((*FLAGS, "--annotations", "none.json"), 2, "none.json: there is no such file"),
         ((*FLAGS, "--annotations", "photos/1.png"), 2, "photos/1.png: is not JSON"),
     ],
@@ -210,6 +216,7 @@ def test_ctrl_c_leaves_no_file_and_gives_the_terminal_back(
     assert process.returncode == 130
     assert shown.rindex(b"\x1b[?25h") > shown.rindex(b"\x1b[?25l")
     assert b"Traceback" not in shown
+    assert b"interrupted; not all pictures were looked at, so there are no figures, and nothing is written" in shown
     assert made(tmp_path) == ["shapes.txt"]
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from edge_runtime.config import load
-from tests.cli.program import Done
-from tests.compare.made import write_finder
+from tests.cli.program import PATIENCE_S, Done
+from tests.compare.made import SHAPES, write_finder
 
 Edge = Callable[..., Done]
+Start = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture
@@ -27,8 +30,11 @@ def test_the_choice_is_explained_and_written_for_the_service(edge: Edge, models:
     pytest.importorskip("pycocotools", reason="the choice between variants needs the extra evaluate")
     (tmp_path / "edge.toml").write_text("# mine\nthreshold = 0.3\n")
     flags = ("--target-fps", 0.1, "--max-drop", 1, "--max-rss", 4000, "--scenes", 2, "--num-runs", 5)
-    done = edge("tune", models, *flags, "--config", "edge.toml", "--overwrite")
-    assert (done.code, done.err) == (0, "")
+    done = edge("tune", models, *flags, "--write-config", "edge.toml", "--overwrite")
+    assert done.code == 0
+    steps = done.err.splitlines()
+    assert steps[0].endswith("pipeline, round 1 of 1: parent cpu 1")
+    assert "[0/2] accuracy: int8" in steps
     assert "settings reach 0.1 frames/s" in done.out
     assert len([line for line in done.out.splitlines() if line.startswith("*")]) == 1
     config = load({}, {}, tmp_path / "edge.toml").config
@@ -40,10 +46,35 @@ def test_the_choice_is_explained_and_written_for_the_service(edge: Edge, models:
 
 def test_one_model_needs_no_pictures(edge: Edge, models: Path) -> None:
     """There is nothing it could lose; only threads are chosen."""
-    done = edge("tune", models / "finder.tflite", "--target-fps", 0.1, "--num-runs", 5)
+    done = edge("tune", models / "finder.tflite", "--target-fps", 0.1, "--num-runs", 5, "--quiet")
     assert (done.code, done.err) == (0, "")
     assert 'backend = "cpu"' in done.out
-    assert "--config FILE" in done.out
+    assert "--write-config FILE" in done.out
+
+
+def test_labels_may_stand_in_the_settings_file_as_for_every_command(edge: Edge, models: Path, tmp_path: Path) -> None:
+    """`--config` is read, here as elsewhere; what is written has a flag of its own."""
+    (tmp_path / "labels.txt").write_text("\n".join(SHAPES))
+    (tmp_path / "edge.toml").write_text('labels = "labels.txt"\n')
+    flags = ("--target-fps", 0.1, "--num-runs", 5, "--config", "edge.toml")
+    done = edge("tune", models / "finder.tflite", *flags)
+    assert done.code == 0
+    assert f'labels = "{tmp_path / "labels.txt"}"' in done.out
+    assert (tmp_path / "edge.toml").read_text() == 'labels = "labels.txt"\n'
+
+
+def test_an_interrupt_says_what_is_kept(start: Start, models: Path, tmp_path: Path) -> None:
+    """And no settings are written: half a measurement is no choice."""
+    flags = ("--target-fps", 0.1, "--num-runs", 60, "--write-config", "edge.toml")
+    process = start("tune", models / "finder.tflite", *flags)
+    assert process.stderr is not None
+    assert "round 1 of 3" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    said = process.stderr.read().splitlines()[-1]
+    assert process.wait(PATIENCE_S) == 130
+    assert "interrupted at pipeline, round 1 of 3: parent cpu 1 (0 of " in said
+    assert "run the same command again to go on" in said
+    assert not (tmp_path / "edge.toml").exists()
 
 
 def test_a_target_out_of_reach_writes_nothing_and_says_what_would_help(
@@ -51,10 +82,10 @@ def test_a_target_out_of_reach_writes_nothing_and_says_what_would_help(
 ) -> None:
     """A script must not start a service with settings that nobody chose."""
     done = edge("tune", models / "finder.tflite", "--target-fps", 1000, "--max-rss", 1, "--num-runs", 5,
-                "--config", "edge.toml")  # fmt: skip
+                "--write-config", "edge.toml")  # fmt: skip
     assert done.code == 3
     assert "reaches" in done.out
-    [line] = done.err.splitlines()
+    line = done.err.splitlines()[-1]
     assert "no setting meets the target; closest is parent on cpu" in line
     assert "smaller input" in line
     assert not (tmp_path / "edge.toml").exists()
@@ -69,9 +100,9 @@ def test_a_target_out_of_reach_writes_nothing_and_says_what_would_help(
         (("--target-fps", "5", "--max-drop", "-1"), 2, "--max-drop: '-1' is not allowed"),
         (("--target-fps", "5", "--max-rss", "0"), 2, "--max-rss: '0' is not allowed"),
         (("--target-fps", "5"), 2, "no pictures were given"),
-        (("--target-fps", "5", "--scenes", "2", "--config", "old.toml"), 6, "add --overwrite"),
-        (("--target-fps", "5", "--scenes", "2", "--config", "none/new.toml"), 6, "does not exist"),
-        (("--target-fps", "5", "--scenes", "2", "--config", "bad.toml", "--overwrite"), 2, "is not TOML"),
+        (("--target-fps", "5", "--scenes", "2", "--write-config", "old.toml"), 6, "add --overwrite"),
+        (("--target-fps", "5", "--scenes", "2", "--write-config", "none/new.toml"), 6, "does not exist"),
+        (("--target-fps", "5", "--scenes", "2", "--write-config", "bad.toml", "--overwrite"), 2, "is not TOML"),
     ],
 )
 def test_a_wrong_flag_is_one_line_and_nothing_is_measured(
@@ -96,4 +127,17 @@ def test_a_model_that_does_not_run_is_an_error(edge: Edge, tmp_path: Path) -> No
     (tmp_path / "torn.tflite").write_bytes(b"nothing")
     done = edge("tune", "torn.tflite", "--target-fps", "5")
     assert done.code == 3
-    assert "none of the 1 models runs here" in done.err
+    assert "the model does not run here; " in done.err
+
+
+def test_a_folder_and_a_model_that_are_missing_are_told_apart(edge: Edge) -> None:
+    """As everywhere: a wrong folder is a wrong argument, a model that cannot be read is a model's fault."""
+    folder, file = (edge("tune", name, "--target-fps", "5") for name in ("none", "none.tflite"))
+    assert (folder.code, file.code) == (2, 3)
+    assert "none: does not exist; give the folder" in folder.err
+    assert "none.tflite: cannot be read" in file.err
+
+
+def test_help_tells_what_exit_code_3_means(edge: Edge) -> None:
+    """A script that tunes must tell "too slow" from "done"."""
+    assert "3: nothing that was measured meets the target" in " ".join(edge("tune", "--help").out.split())
