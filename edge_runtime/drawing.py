@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_runtime.result import Result
+
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 DARKEST = 0.12
@@ -51,6 +53,15 @@ class Style:
     def text_width_px(self, text: str) -> int:
         """Return how wide the text is drawn."""
         return int(cv2.getTextSize(text, FONT, self.font_scale, self.font_px)[0][0])
+
+
+def draw_result(result: Result, overlay: str | None = None) -> NDArray[np.uint8]:
+    """Return what `draw` makes of a result."""
+    found = result.detections
+    return draw(
+        result.frame.image, found.boxes, result.labels, found.scores, found.class_ids, overlay=overlay,
+        keypoints=found.keypoints, is_whole_frame=result.task == "classify",
+    )  # fmt: skip
 
 
 def draw(

@@ -308,20 +308,9 @@ class Pipeline:
         return result
 
     def _draw(self, result: Result) -> NDArray[np.uint8]:
-        from edge_runtime.drawing import draw
+        from edge_runtime.drawing import draw_result
 
-        found = result.detections
-        overlay = self.telemetry.overlay()
-        return draw(
-            result.frame.image,
-            found.boxes,
-            result.labels,
-            found.scores,
-            found.class_ids,
-            overlay=overlay,
-            keypoints=found.keypoints,
-            is_whole_frame=result.task == "classify",
-        )
+        return draw_result(result, self.telemetry.overlay())
 
     # The caller's thread.
 

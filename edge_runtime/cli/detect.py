@@ -100,21 +100,10 @@ def write_annotated(result: Result, output: Path) -> None:
     """
     import cv2
 
-    from edge_runtime.drawing import draw
+    from edge_runtime.drawing import draw_result
 
-    found = result.detections
-    drawn = draw(
-        result.frame.image,
-        found.boxes,
-        result.labels,
-        found.scores,
-        found.class_ids,
-        overlay=None,
-        keypoints=found.keypoints,
-        is_whole_frame=result.task == "classify",
-    )
     try:
-        done, data = cv2.imencode(output.suffix, drawn)
+        done, data = cv2.imencode(output.suffix, draw_result(result))
     except cv2.error as exc:
         raise OutputError(f"{output}: cannot be written as {output.suffix} ({exc.err}); use another ending") from exc
     if not done:

@@ -94,6 +94,17 @@ def plugged(machine: Machine, *captures: FakeCapture, **options: Any) -> CameraS
     )
 
 
+def run_until_it_is_back(pipeline: Pipeline, told: Told) -> None:
+    """Run until the camera was there, was lost, and is there again."""
+    run = threading.Thread(target=pipeline.run)
+    run.start()
+    told.wait_for("ok", times=2)
+    pipeline.stop()
+    run.join(10)
+    assert not run.is_alive()
+    assert told.ways[:3] == [("starting", "ok"), ("ok", "lost"), ("lost", "ok")]
+
+
 def test_results_of_black_frames_are_marked_and_the_camera_is_suspect(machine: Machine, tmp_path: Path) -> None:
     """A covered camera must not look like a quiet night in the records."""
     clock = Clock()
@@ -137,13 +148,7 @@ def test_a_camera_pulled_and_plugged_in_under_another_number_goes_on_by_itself(m
 
     machine.scripts[1] = [living(), replug]
     pipeline = Pipeline(machine.camera(0), detector(), [told], retry_delays_s=(0.01,))
-    run = threading.Thread(target=pipeline.run)
-    run.start()
-    told.wait_for("ok", times=2)
-    pipeline.stop()
-    run.join(10)
-    assert not run.is_alive()
-    assert told.ways[:3] == [("starting", "ok"), ("ok", "lost"), ("lost", "ok")]
+    run_until_it_is_back(pipeline, told)
 
 
 def test_a_camera_absent_at_boot_is_waited_for(machine: Machine) -> None:
@@ -304,12 +309,6 @@ def test_a_front_end_that_times_out_is_opened_anew() -> None:
     cameras = iter([broken, FakePicamera2(itertools.repeat((living(), {})))])
     source = PicameraSource(opener=lambda number: next(cameras), frame_timeout_s=2.0)
     pipeline = Pipeline(source, detector(), [told], retry_delays_s=(0.01,))
-    run = threading.Thread(target=pipeline.run)
-    run.start()
-    told.wait_for("ok", times=2)
-    pipeline.stop()
-    run.join(10)
-    assert not run.is_alive()
-    assert told.ways[:3] == [("starting", "ok"), ("ok", "lost"), ("lost", "ok")]
+    run_until_it_is_back(pipeline, told)
     assert "no frame for 2.0 s; check the ribbon cable" in told.states[1].reason
     assert broken.calls[-1] == "close"
