@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import IO
 
-from edge_runtime.errors import OutputError
+from edge_runtime.errors import EdgeRuntimeError, OutputError
 
 
 def show(text: str) -> None:
@@ -18,9 +19,32 @@ def show(text: str) -> None:
         BrokenPipeError: whoever read it has gone.
         OutputError: it cannot be written.
     """
-    try:
+    with _written_or_told():
         print(text, flush=True)
+
+
+def show_lines(lines: Iterable[bytes]) -> None:
+    """Print lines as they are, whatever their bytes.
+
+    Raises:
+        BrokenPipeError: whoever read it has gone.
+        OutputError: it cannot be written.
+    """
+    if sys.stdout is None:
+        raise OutputError("stdout: is closed; send it somewhere")
+    with _written_or_told():
+        for line in lines:
+            sys.stdout.buffer.write(line + b"\n")
+        sys.stdout.buffer.flush()
+
+
+@contextmanager
+def _written_or_told() -> Iterator[None]:
+    try:
+        yield
     except OSError as exc:
+        if isinstance(exc, EdgeRuntimeError):  # of what was to be written, not of the writing
+            raise
         silence_stdout()
         if isinstance(exc, BrokenPipeError):
             raise

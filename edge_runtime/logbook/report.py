@@ -6,14 +6,14 @@ import base64
 import html
 import io
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from edge_runtime.clock import rfc3339
 from edge_runtime.errors import ConfigError
 from edge_runtime.logbook.reading import Line, seconds_of
+from edge_runtime.logbook.stats import Statistics, describe, gather
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +23,7 @@ MOST_POINTS = 2000
 """More than a screen has columns; a longer series is halved in time, so a year takes no more memory than a day."""
 FROM_OWN_LOW = ("temperature, °C",)
 """The zero of this scale means nothing."""
-SERIES = ("fps", "p50", "p95", "rss_mib", "celsius")
+SERIES = ("fps", "p50", "p95", "ms", "rss_mib", "celsius")
 SHORT_S = 120.0
 """Throttling that comes back sooner was never over."""
 FAR = 5
@@ -68,16 +68,20 @@ class History:
     states: list[dict[str, Any]] = field(default_factory=list)
     first_s: float | None = None
     last_s: float | None = None
-    damaged: int = 0
 
 
-def read_history(lines: Iterable[Line]) -> History:
-    """Return what a log tells over time."""
+def read_history(lines: Iterable[Line]) -> tuple[History, Statistics]:
+    """Return what a log tells over time, and in numbers."""
     found = History()
+    return found, gather(_recorded(found, lines))
+
+
+def _recorded(found: History, lines: Iterable[Line]) -> Iterator[Line]:
+    """Give the lines on, each taken into the history."""
     open_outages: dict[str, int] = {}
     for line in lines:
+        yield line
         if line.record is None:
-            found.damaged += 1
             continue
         now_s = seconds_of(line.record)
         assert now_s is not None, "a record without a time is a problem"
@@ -86,11 +90,13 @@ def read_history(lines: Iterable[Line]) -> History:
         kind = line.record["type"]
         if kind == "detections":
             found.detections.add(now_s, len(line.record["detections"]))
+            latency_ms = line.record["latency_ms"].get("capture_to_result")
+            if isinstance(latency_ms, int | float):
+                found.series["ms"].add(now_s, float(latency_ms))
         elif kind == "state":
             _take_state(found, open_outages, line.record, now_s)
         elif kind == "telemetry" and line.record["scope"] == "period":
             _take_telemetry(found, line.record, now_s)
-    return found
 
 
 def _take_state(found: History, open_outages: dict[str, int], record: dict[str, Any], now_s: float) -> None:
@@ -138,7 +144,8 @@ def png_report(lines: Iterable[Line]) -> bytes:
     Raises:
         ConfigError: there is nothing to draw.
     """
-    return _drawn(_drawable(read_history(lines)))
+    history, _ = read_history(lines)
+    return _drawn(_drawable(history))
 
 
 def html_report(lines: Iterable[Line]) -> bytes:
@@ -147,24 +154,21 @@ def html_report(lines: Iterable[Line]) -> bytes:
     Raises:
         ConfigError: there is nothing to draw.
     """
-    found = _drawable(read_history(lines))
-    assert found.first_s is not None
-    assert found.last_s is not None
+    history, numbers = read_history(lines)
+    found = _drawable(history)
     picture = base64.b64encode(_drawn(found)).decode()
     rows = "\n".join(
         "<tr>" + "".join(f"<td>{html.escape(str(one[key]))}</td>" for key in ("time", "part", "from", "to", "reason"))
         + "</tr>"
         for one in found.states
     )  # fmt: skip
-    damaged = f"<p>{found.damaged:,} damaged lines were left out.</p>" if found.damaged else ""
     states = (
         f"<h2>Changes of state</h2><table><tr><th>time (UTC)<th>part<th>from<th>to<th>reason</tr>{rows}</table>"
         if rows
         else "<p>No change of state.</p>"
     )
-    return _PAGE.format(
-        span=f"{rfc3339(found.first_s)} to {rfc3339(found.last_s)}", picture=picture, damaged=damaged, states=states
-    ).encode()
+    summary = html.escape(describe(replace(numbers, states=[])))
+    return _PAGE.format(summary=summary, picture=picture, states=states).encode()
 
 
 def _drawable(found: History) -> History:
@@ -180,7 +184,7 @@ def _drawn(found: History) -> bytes:
 
     panels = [
         ("frames per second", [("fps", "")]),
-        ("capture to result, ms", [("p50", "p50"), ("p95", "p95")]),
+        ("capture to result, ms", [("p50", "p50"), ("p95", "p95")] if found.series["p50"].times else [("ms", "")]),
         ("memory, MiB", [("rss_mib", "")]),
         ("temperature, °C", [("celsius", "")]),
     ]
@@ -251,11 +255,12 @@ _PAGE = """<!doctype html>
 <style>
 body {{ font: 15px/1.5 system-ui, sans-serif; color: #1f2933; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }}
 img {{ width: 100% }}
+pre {{ font-size: 13px; white-space: pre-wrap }}
 table {{ border-collapse: collapse; font-size: 13px }}
 td, th {{ text-align: left; padding: .2rem .8rem .2rem 0; border-bottom: 1px solid #d9e2ec; vertical-align: top }}
 </style>
 <h1>edge-runtime report</h1>
-<p>{span}</p>{damaged}
+<pre>{summary}</pre>
 <img alt="rate, latency, memory, temperature and detections over time" src="data:image/png;base64,{picture}">
 {states}
 </html>

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from edge_runtime.clock import rfc3339
 from edge_runtime.logbook.reading import Line, seconds_of
 
 STEP = 1.01
@@ -15,6 +16,10 @@ STEP = 1.01
 LONGEST_GAP_S = 10.0
 """A camera that gives nothing for longer has an outage, whether or not somebody said so."""
 MOST_STATES = 1000
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+SHARES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "max": 1.0}
+MOST_LABELS = 10
+SHOWN_STATES = 10
 
 
 @dataclass(slots=True)
@@ -111,7 +116,7 @@ def _count_detections(found: Statistics, record: dict[str, Any]) -> None:
 def _source(name: str) -> str:
     """Return a name for all pictures of one folder: a log of a million pictures has one source."""
     folder, slash, file = name.rpartition("/")
-    return folder + slash if "://" not in name and "." in file and not name.startswith("/dev/") else name
+    return folder + slash if slash and "://" not in name and file.lower().endswith(PICTURES) else name
 
 
 def _count_telemetry(found: Statistics, record: dict[str, Any]) -> None:
@@ -125,3 +130,75 @@ def _count_telemetry(found: Statistics, record: dict[str, Any]) -> None:
 
 def _whole(value: Any) -> int:
     return value if isinstance(value, int) else 0
+
+
+def as_json(found: Statistics) -> dict[str, object]:
+    """Return the statistics as plain numbers and texts."""
+    return {
+        "lines": found.lines,
+        "damaged": found.damaged,
+        "records": dict(found.records),
+        "first": None if found.first_s is None else rfc3339(found.first_s),
+        "last": None if found.last_s is None else rfc3339(found.last_s),
+        "frames_with_detections": found.frames_with_detections,
+        "labels": dict(found.labels.most_common()),
+        "sources": dict(found.sources.most_common()),
+        "latency_ms": {name: _rounded(found.latency_ms.at(share)) for name, share in SHARES.items()},
+        "gaps": found.gaps,
+        "longest_gap_s": round(found.longest_gap_s, 3),
+        "clock_jumps_back": found.clock_jumps_back,
+        "dropped": found.dropped,
+        "peak_rss_bytes": found.peak_rss_bytes or None,
+        "hottest_celsius": found.hottest_celsius,
+        "states": [dict(zip(("time", "part", "from", "to", "reason"), one, strict=True)) for one in found.states],
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def counted(records: Mapping[str, int]) -> str:
+    """Return "detections 20, state 1", the most first."""
+    return ", ".join(f"{kind} {count:,}" for kind, count in Counter(records).most_common()) or "no records"
+
+
+def describe(found: Statistics) -> str:
+    """Return the statistics as lines to read."""
+    if found.first_s is None or found.last_s is None:
+        return f"no records of edge-runtime among the lines: {found.lines:,}"
+    rows = [
+        ("from", f"{rfc3339(found.first_s)} to {rfc3339(found.last_s)}"),
+        ("records", counted(found.records)),
+    ]
+    if found.damaged:
+        rows.append(("damaged", f"{found.damaged:,} of {found.lines:,} lines; edge-runtime log verify lists them"))
+    if found.records["detections"]:
+        rows += _frames(found)
+    if found.peak_rss_bytes:
+        rows.append(("memory", f"{found.peak_rss_bytes / 2**20:.1f} MiB at most"))
+    if found.hottest_celsius is not None:
+        rows.append(("temperature", f"{found.hottest_celsius:.1f} °C at most"))
+    lines = [f"{key:<12} {value}" for key, value in rows]
+    if found.states:
+        shown = found.states[-SHOWN_STATES:]
+        lines.append(f"\nchanges of state, the last {len(shown)} of {len(found.states)}:")
+        lines += [f"  {time}  {part}: {before} -> {after}  {reason}" for time, part, before, after, reason in shown]
+    return "\n".join(lines)
+
+
+def _frames(found: Statistics) -> list[tuple[str, str]]:
+    frames = found.records["detections"]
+    labels = [f"{label} {count:,}" for label, count in found.labels.most_common(MOST_LABELS)]
+    more = len(found.labels) - len(labels)
+    latency = "  ".join(f"{name} {value:.1f}" for name, share in SHARES.items()
+                        if (value := found.latency_ms.at(share)) is not None)  # fmt: skip
+    rows = [
+        ("frames", f"{frames:,}, {found.frames_with_detections:,} with detections"),
+        ("labels", ", ".join([*labels, *([f"and {more} more"] if more > 0 else [])]) or "none"),
+        ("ms", latency or "not measured"),
+        ("gaps", f"{found.gaps:,} of more than 10 s, the longest {found.longest_gap_s:,.1f} s"),
+    ]
+    if found.clock_jumps_back:
+        rows.append(("clock", f"went back {found.clock_jumps_back:,} times"))
+    return rows

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from edge_runtime.capture.scene import SceneSource
 from edge_runtime.detections import Detections
 from edge_runtime.outputs.jsonl import JsonLinesOutput
 from edge_runtime.result import Result, StateChange
+from tests.cli.program import PROGRAM
 
 
 @pytest.fixture
@@ -30,7 +33,7 @@ def log(tmp_path):
 
 def test_a_whole_log_is_verified(edge, log):
     done = edge("log", "verify", log)
-    assert (done.code, done.out) == (0, f"{log}: 20 detections, 1 state\n")
+    assert (done.code, done.out) == (0, f"{log}: detections 20, state 1\n")
 
 
 def test_a_damaged_one_is_told_with_the_line(edge, log, tmp_path):
@@ -38,7 +41,7 @@ def test_a_damaged_one_is_told_with_the_line(edge, log, tmp_path):
     torn.write_bytes(log.read_bytes()[:-30])
     done = edge("log", "verify", torn)
     assert done.code == 1
-    assert "1 damaged\n  line 21: cut in the middle" in done.out
+    assert "damaged 1\n  line 21: cut in the middle" in done.out
 
 
 def test_cat_gives_only_what_is_asked_for(edge, log):
@@ -61,6 +64,9 @@ def test_stats_are_there_to_read_and_as_json(edge, log):
         (("cat", "LOG", "--type", "frames"), "one of detections"),
         (("cat", "LOG", "--since", "yesterday"), "2026-11-21T06:30"),
         (("report", "LOG"), "--output report.html"),
+        (("cat", "LOG", "--output", "x.html"), "does nothing for log cat, only for report"),
+        (("verify", "LOG", "--json"), "only for stats"),
+        (("cat", "LOG", "--since", "2026-02-01", "--until", "2026-01-01"), "is after --until"),
         (("report", "LOG", "--output", "x.pdf"), ".html or .png"),
     ],
 )
@@ -80,3 +86,26 @@ def test_a_report_is_written_and_not_over_another(edge, log, tmp_path):
     assert again.code == 6
     assert "--overwrite" in again.err
     assert target.read_bytes() == before
+
+
+def test_what_is_no_log_is_told_by_the_exit_code(edge, tmp_path):
+    """A model given by mistake has lines, too."""
+    (tmp_path / "notes.txt").write_text("one\ntwo\n")
+    done = edge("log", "stats", "notes.txt")
+    assert (done.code, done.out) == (1, "no records of edge-runtime among the lines: 2\n")
+
+
+def test_cat_says_what_it_left_out(edge, log):
+    log.write_bytes(log.read_bytes()[:-30])
+    done = edge("log", "cat", log)
+    assert len(done.out.splitlines()) == 20
+    assert "damaged lines left out: 1" in done.err
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")  # noqa: PTH110
+def test_a_full_disk_behind_stdout_is_one_line(log, environment):
+    with open("/dev/full", "wb") as full:  # noqa: PTH123
+        done = subprocess.run([*PROGRAM, "log", "cat", str(log)], stdout=full, stderr=subprocess.PIPE, text=True,
+                              env=environment, timeout=60, check=False)  # fmt: skip
+    assert done.returncode == 6
+    assert done.stderr.splitlines()[-1].startswith("edge-runtime: error: stdout: cannot be written")

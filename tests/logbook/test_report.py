@@ -38,16 +38,18 @@ def lines(*records: dict) -> list[Line]:
 
 
 def test_an_outage_lasts_until_the_part_is_well_again():
-    found = read_history(lines(telemetry(0), state(5, "ok", "lost"), state(8, "lost", "waiting"), state(20, "x", "ok")))
+    found, _ = read_history(
+        lines(telemetry(0), state(5, "ok", "lost"), state(8, "lost", "waiting"), state(20, "x", "ok"))
+    )
     assert found.outages == [(T0 + 5, T0 + 8, "camera: lost"), (T0 + 8, T0 + 20, "camera: waiting")]
 
 
 def test_an_outage_that_never_ended_stays_open():
-    assert read_history(lines(state(5, "ok", "lost"))).outages == [(T0 + 5, None, "camera: lost")]
+    assert read_history(lines(state(5, "ok", "lost")))[0].outages == [(T0 + 5, None, "camera: lost")]
 
 
 def test_throttling_without_a_pause_is_one_stretch():
-    found = read_history(lines(*(telemetry(n * 10, throttled=n != 30) for n in range(60))))
+    found, _ = read_history(lines(*(telemetry(n * 10, throttled=n != 30) for n in range(60))))
     assert found.throttled == [(T0 - 10, T0 + 590)]
 
 
@@ -73,13 +75,15 @@ def test_the_page_has_the_picture_and_the_states_and_needs_no_other_file():
     assert "data:image/png;base64," in page
     assert "&lt;because&gt;" in page
     assert "http" not in page
+    assert "telemetry 2, state 1" in page
 
 
 def test_the_picture_grows_with_what_there_is_to_draw():
     def height(*records: dict) -> int:
         return cv2.imdecode(np.frombuffer(png_report(lines(*records)), np.uint8), cv2.IMREAD_COLOR).shape[0]
 
-    frame = {"schema": 1, "type": "detections", "time": rfc3339(T0), "detections": [{"label": "x"}]}
+    frame = {"schema": 1, "type": "detections", "time": rfc3339(T0), "source": "x",
+             "latency_ms": {"capture_to_result": 9.5}, "detections": [{"label": "x"}]}  # fmt: skip
     assert height(frame) < height(frame, telemetry(0), telemetry(10))
 
 

@@ -40,6 +40,11 @@ def test_a_folder_of_pictures_is_one_source():
     assert found.sources == {"photos/": 50, "/dev/video0": 1}
 
 
+def test_videos_keep_their_names():
+    found = gather(lines(frame(0, source="a.mp4"), frame(1, source="b.mp4"), frame(2, source="1.jpg")))
+    assert found.sources == {"a.mp4": 1, "b.mp4": 1, "1.jpg": 1}
+
+
 @given(st.lists(st.floats(0.01, 1e5), min_size=1, max_size=200), st.sampled_from([0.5, 0.9, 0.99, 1.0]))
 def test_percentiles_are_right_to_one_percent(values, share):
     """The bins keep the memory small; what they cost in exactness is promised."""
