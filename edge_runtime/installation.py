@@ -5,6 +5,7 @@ from __future__ import annotations
 import grp
 import os
 import shlex
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,10 @@ from edge_runtime.wholefile import write_whole
 
 SYSTEM_UNITS = Path("/etc/systemd/system")
 SYSTEM_CONFIGS = Path("/etc/edge-runtime")
+BOOTED = Path("run/systemd/system")
+"""This folder is there where systemd runs. Source: sd_booted(3)."""
+PRIVATE = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - nothing is written there
+"""What PrivateTmp gives the service anew, and empty."""
 TIMEOUT_S = 60.0
 FACTS = (
     "LoadState", "ActiveState", "SubState", "StatusText", "NRestarts", "Result", "ExecMainStatus", "ExecMainPID",
@@ -77,6 +82,10 @@ def plan(
     if not command.is_file():
         raise ConfigError(f"{command}: is not there; install the package: {sys.executable} -m pip install edge-runtime")
     package = Path(__file__).resolve().parent
+    needed = [command, file, model.absolute(), *([config.labels.absolute()] if config.labels else [])]
+    if not is_user:
+        for path in needed:
+            _check_reachable(path)
     reads = [Path(sys.prefix), Path(sys.base_prefix), package, command.parent, file, model.absolute().parent]
     reads += [path.absolute() for path in (config.labels,) if path is not None]
     if config.source is not None and names_files(config.source):
@@ -115,6 +124,14 @@ def _has_group(name: str) -> bool:
     return True
 
 
+def _check_reachable(path: Path) -> None:
+    """Raise where the service's own user could not read a file."""
+    if any(path.is_relative_to(folder) for folder in PRIVATE):
+        raise ConfigError(f"{path}: the service has a /tmp of its own and would not find it; put it in another place")
+    if not path.stat().st_mode & stat.S_IROTH:
+        raise ConfigError(f"{path}: the service runs as a user of its own, who may not read it; run: chmod o+r {path}")
+
+
 def _check_outputs(config: Config, name: str | None, *, is_user: bool) -> None:
     """Raise where a service could not write, or would refuse at its second start."""
     own = Path("edge-runtime") / (name or "")
@@ -129,13 +146,32 @@ def _check_outputs(config: Config, name: str | None, *, is_user: bool) -> None:
             raise ConfigError(f"{key}: {value} would be in the way at the next start; add: append = true")
 
 
-def install(installation: Installation, folder: Path, run: Run = run_program, *, starts: bool = True) -> list[str]:
+def is_booted(root: Path = Path("/")) -> bool:
+    """Return whether this system runs systemd."""
+    return (root / BOOTED).is_dir()
+
+
+def install(
+    installation: Installation,
+    folder: Path,
+    run: Run = run_program,
+    *,
+    starts: bool = True,
+    has_systemd: bool | None = None,
+) -> list[str]:
     """Write the unit, tell systemd, start it; return what was done, a line each.
+
+    Without systemd running only the file is written, and only where nothing is to be started: for an image.
 
     Raises:
         ConfigError: a file of that name is there that was not written here, or root is needed.
         OutputError: it cannot be written, or systemd refuses.
     """
+    is_there = is_booted() if has_systemd is None else has_systemd
+    if starts and not is_there:
+        raise ConfigError(
+            "service: systemd does not run here; use edge-runtime run, or --no-start to write the unit only"
+        )
     path = folder / installation.unit
     _check_ours(path)
     text = render_unit(installation, shipped_unit(installation.name))
@@ -145,7 +181,8 @@ def install(installation: Installation, folder: Path, run: Run = run_program, *,
     write_whole(path, text.encode())
     path.chmod(0o644)
     done = [f"wrote {path}"]
-    _systemctl(run, installation.is_user, "daemon-reload")
+    if is_there:
+        _systemctl(run, installation.is_user, "daemon-reload")
     if starts:
         # A service that runs already is started again with what is new.
         _systemctl(run, installation.is_user, "enable", installation.unit)
@@ -154,7 +191,9 @@ def install(installation: Installation, folder: Path, run: Run = run_program, *,
     return done
 
 
-def uninstall(name: str | None, folder: Path, run: Run = run_program, *, is_user: bool) -> list[str]:
+def uninstall(
+    name: str | None, folder: Path, run: Run = run_program, *, is_user: bool, has_systemd: bool | None = None
+) -> list[str]:
     """Stop the service and take its unit away; return what was done. Settings, logs and models stay.
 
     Raises:
@@ -163,14 +202,19 @@ def uninstall(name: str | None, folder: Path, run: Run = run_program, *, is_user
     """
     path = folder / unit_name(name)
     if not path.exists():
-        raise ConfigError(f"{path}: is not there; edge-runtime service status lists what is")
+        raise ConfigError(f"{path}: is not there, so there is nothing to remove; --name and --user say which service")
     _check_ours(path)
     if not os.access(folder, os.W_OK):
         raise ConfigError(f"{folder}: takes no change of this user; run it with sudo")
-    _systemctl(run, is_user, "disable", "--now", path.name)
+    is_there = is_booted() if has_systemd is None else has_systemd
+    done = []
+    if is_there:
+        _systemctl(run, is_user, "disable", "--now", path.name)
+        done.append(f"stopped and disabled {path.name}")
     path.unlink()
-    _systemctl(run, is_user, "daemon-reload")
-    return [f"stopped and disabled {path.name}", f"removed {path}"]
+    if is_there:
+        _systemctl(run, is_user, "daemon-reload")
+    return [*done, f"removed {path}"]
 
 
 def status(name: str | None, run: Run = run_program, *, is_user: bool) -> dict[str, str]:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from edge_runtime import installation
 from edge_runtime.bundled import bundled_model
 from edge_runtime.cli.service import describe
 from edge_runtime.errors import ConfigError, ModelError, OutputError
-from edge_runtime.installation import install, plan, run_program, status, uninstall
+from edge_runtime.installation import install, is_booted, plan, run_program, status, uninstall
 from edge_runtime.unit import MARK
 
 
@@ -34,6 +35,13 @@ def program(tmp_path: Path) -> Path:
     path.parent.mkdir()
     path.write_text("#!/bin/sh\n")
     return path
+
+
+@pytest.fixture(autouse=True)
+def booted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system with systemd, whose services see all folders: pytest's own lie under /tmp."""
+    monkeypatch.setattr(installation, "is_booted", lambda: True)
+    monkeypatch.setattr(installation, "PRIVATE", ())
 
 
 def config(folder: Path, text: str = "") -> Path:
@@ -180,3 +188,41 @@ def test_a_service_that_fell_says_how():
 
 def test_a_service_that_is_not_installed_says_how_to():
     assert describe({"LoadState": "not-found"}, None).endswith("edge-runtime service install")
+
+
+def test_without_systemd_nothing_is_written(tmp_path, program):
+    """A unit that nobody starts is found a year later by somebody who wonders."""
+    with pytest.raises(ConfigError, match="systemd does not run here"):
+        install(planned(tmp_path, program), tmp_path / "system", Systemd(), has_systemd=False)
+    assert not (tmp_path / "system").exists()
+
+
+def test_for_an_image_the_unit_is_written_and_taken_away_without_systemd(tmp_path, program):
+    systemd, folder = Systemd(), tmp_path / "system"
+    install(planned(tmp_path, program), folder, systemd, starts=False, has_systemd=False)
+    assert [path.name for path in folder.iterdir()] == ["edge-runtime.service"]
+    uninstall(None, folder, systemd, is_user=False, has_systemd=False)
+    assert (list(folder.iterdir()), systemd.told) == ([], [])
+
+
+def test_what_the_service_s_own_user_cannot_read_is_refused(tmp_path, program, monkeypatch):
+    """It would fail in the journal, for a reason that root does not see when it tries by hand."""
+    file = config(tmp_path)
+    file.chmod(0o600)
+    with pytest.raises(ConfigError, match=r"may not read it; run: chmod o\+r"):
+        plan(None, file, is_user=False, program=program)
+    assert plan(None, file, is_user=True, program=program).is_user
+
+
+def test_what_lies_in_tmp_is_refused(tmp_path, program, monkeypatch):
+    """The service has a /tmp of its own."""
+    monkeypatch.setattr(installation, "PRIVATE", (tmp_path,))
+    with pytest.raises(ConfigError, match="a /tmp of its own"):
+        planned(tmp_path, program)
+
+
+def test_systemd_is_seen_by_its_folder(tmp_path, monkeypatch):
+    monkeypatch.undo()
+    assert not is_booted(tmp_path)
+    (tmp_path / "run/systemd/system").mkdir(parents=True)
+    assert is_booted(tmp_path)

@@ -13,13 +13,14 @@ from edge_runtime.config import path
 from edge_runtime.errors import ConfigError, OutputError
 
 USAGE = "install|uninstall|status|logs [--name NAME] [--config FILE] [FLAG ...]"
-ACTIONS = ("install", "uninstall", "status", "logs")
+FLAGS = {"install": ("config", "no_start", "print"), "uninstall": (), "status": (), "logs": ("lines", "follow")}
+"""What each action takes beside --name and --user; a flag that would do nothing is refused."""
 NOT_RUNNING = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of this command."""
-    parser.add_argument("action", metavar="ACTION", help=f"one of {', '.join(ACTIONS)}")
+    parser.add_argument("action", metavar="ACTION", help=f"one of {', '.join(FLAGS)}")
     which = parser.add_argument_group("which service")
     which.add_argument("--name", metavar="NAME", help="of one of several services, one for each camera")
     which.add_argument("--user", action="store_true", help="a service of this user, which needs no root")
@@ -30,18 +31,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     making.add_argument("--no-start", action="store_true", help="write the unit only")
     making.add_argument("--print", action="store_true", help="show the unit and write nothing")
     logs = parser.add_argument_group("logs")
-    logs.add_argument("--lines", metavar="N", default="100", help="how many of the last lines (default 100)")
+    logs.add_argument("--lines", metavar="N", help="how many of the last lines (default 100)")
     logs.add_argument("--follow", action="store_true", help="go on showing what comes")
 
 
 def execute(args: argparse.Namespace) -> int:
     """Do one of the four."""
-    if args.action not in ACTIONS:
-        raise ConfigError(f"service: {args.action!r} is not allowed; give one of {', '.join(ACTIONS)}")
+    if args.action not in FLAGS:
+        raise ConfigError(f"service: {args.action!r} is not allowed; give one of {', '.join(FLAGS)}")
+    for owner, flags in FLAGS.items():
+        for flag in flags:
+            if getattr(args, flag) and owner != args.action:
+                raise ConfigError(f"--{flag.replace('_', '-')}: is for service {owner} alone; leave it out")
     if args.action == "logs":
         _become_journalctl(args)
     from edge_runtime import installation
 
+    if not installation.is_booted() and args.action == "status":
+        show("systemd does not run here, so no service does; edge-runtime run starts one by hand")
+        return NOT_RUNNING
     if args.action == "status":
         facts = installation.status(args.name, is_user=args.user)
         show(describe(facts, args.name))
@@ -89,10 +97,11 @@ def _become_journalctl(args: argparse.Namespace) -> None:
     """
     from edge_runtime.unit import unit_name
 
-    if not args.lines.isdecimal():
+    lines = args.lines or "100"
+    if not lines.isdecimal():
         raise ConfigError(f"--lines: {args.lines!r} is not allowed; give a whole number")
     unit = "--user-unit" if args.user else "--unit"
-    words = ["journalctl", unit, unit_name(args.name), "--lines", args.lines, "--no-hostname"]
+    words = ["journalctl", unit, unit_name(args.name), "--lines", lines, "--no-hostname"]
     if args.follow:
         words.append("--follow")
     sys.stdout.flush()
