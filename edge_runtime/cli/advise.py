@@ -108,7 +108,7 @@ def _figures(row: Row, parent: Row) -> str:
         return f"{row.name} did not run ({row.reason})"
     against = ratios(row, parent)
     parts = [
-        f"{_speed(ratio, is_same=against.is_noise[count])} the parent with {counted(count, 'thread')}"
+        f"{_speed(ratio, is_noise=against.is_noise[count])} the parent with {counted(count, 'thread')}"
         for count, ratio in against.speed.items()
     ]
     if against.zstd is not None:
@@ -118,8 +118,8 @@ def _figures(row: Row, parent: Row) -> str:
     return f"{row.name}: {', '.join(parts)}"
 
 
-def _speed(ratio: float, *, is_same: bool) -> str:
-    return f"as fast as (~{ratio:.2f} times)" if is_same else f"{ratio:.2f} times as fast as"
+def _speed(ratio: float, *, is_noise: bool) -> str:
+    return f"within noise: ~{ratio:.2f} times as fast as" if is_noise else f"{ratio:.2f} times as fast as"
 
 
 def _closing(hardware: Hardware, measured: Measurements | None, width: int) -> list[str]:

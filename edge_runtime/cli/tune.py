@@ -19,7 +19,7 @@ from edge_runtime.cli.compare import (
     variants_in,
 )
 from edge_runtime.cli.settings import add_settings, checked, load_settings
-from edge_runtime.cli.streams import show
+from edge_runtime.cli.streams import show, tell
 from edge_runtime.config import number, path, whole
 from edge_runtime.errors import ConfigError, ModelError
 
@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Measure, choose, say why, and write the settings. Without a choice nothing is written and the exit code is 3."""
-    from edge_runtime.compare.choose import choose
+    from edge_runtime.compare.choose import choose, unsteady_note
 
     config = load_settings(args, SETTINGS).config
     target, file, labels = _target(args), _file_to_write(args), label_file(config)
@@ -80,6 +80,8 @@ def execute(args: argparse.Namespace) -> int:
     show(_table(settings, target, chosen))
     for label, reason in failed.items():
         show(f"{label}: {reason}")
+    if note := unsteady_note(settings):
+        tell(note, level=4)
     if chosen is None:
         raise ModelError(_nothing(settings, target, variants))
     _report(chosen, settings, target, file, labels)
@@ -158,9 +160,10 @@ def _table(settings: Sequence[Setting], target: Target, chosen: Setting | None) 
         drop = "-" if one.drop is None else f"{one.drop:.3f}".replace("-0.000", "0.000")
         memory = "-" if one.rss_bytes is None else f"{one.rss_bytes / 1e6:.0f}"
         mark = "*" if one is chosen else " "
+        rate = f"{'~' if one.is_unsteady else ''}{one.fps:.1f}"
         why = "; ".join(lacks(one, target))
         lines.append(
-            f"{mark} {one.name:<16} {one.backend:<8} {one.num_threads:>7} {one.fps:>9.1f} {drop:>7} {memory:>5}  {why}"
+            f"{mark} {one.name:<16} {one.backend:<8} {one.num_threads:>7} {rate:>9} {drop:>7} {memory:>5}  {why}"
         )
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
@@ -184,8 +187,10 @@ def _report(
 
     show("\n".join(reasons(chosen, settings, target)))
     values = chosen_values(chosen, file, labels)
+    is_unsteady = any(one.is_unsteady for one in settings)  # each was weighed against the chosen one
     if file is None:
-        show(f"\nSettings for the service, which --write-config FILE would write:\n\n{lines_of(values).rstrip()}")
+        lines = lines_of(values, is_unsteady=is_unsteady).rstrip()
+        show(f"\nSettings for the service, which --write-config FILE would write:\n\n{lines}")
         return
-    write_settings(file, values)
+    write_settings(file, values, is_unsteady=is_unsteady)
     show(f"\n{file}: written; start with edge-runtime run --config {file}")

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_runtime.compare.rows import counted
+from edge_runtime.compare.rows import UNSTEADY, counted
 
 SPARE = 1.1
 SAME_SPEED = 0.95
@@ -34,6 +34,12 @@ class Setting:
     drop: float | None  # mAP lost against the parent; None: not known
     rss_bytes: int | None  # most memory of the process
     size_bytes: int
+    spread: float = 1.0  # rate of the fastest round over that of the slowest
+
+    @property
+    def is_unsteady(self) -> bool:
+        """True when its rounds differ by so much that other programs ran."""
+        return self.spread > UNSTEADY
 
     def __str__(self) -> str:
         return f"{self.name} on {self.backend} with {counted(self.num_threads, 'thread')}"
@@ -112,6 +118,18 @@ def reasons(chosen: Setting, settings: Sequence[Setting], target: Target) -> lis
     elif any(one.num_threads > chosen.num_threads for one in fit):
         said.append("Settings with more threads were left: the target is reached without them, and cores stay free.")
     return said
+
+
+def unsteady_note(settings: Sequence[Setting]) -> str:
+    """Return what a reader should know before believing the rates; empty where nothing is wrong with them."""
+    noisy = [str(one) for one in settings if one.is_unsteady]
+    if not noisy:
+        return ""
+    whose = f"all {len(noisy)} settings" if 1 < len(noisy) == len(settings) else ", ".join(noisy)
+    return (
+        f"Rates of {whose} differ by more than {UNSTEADY - 1:.0%} between rounds: other programs ran; tune again on a "
+        "quiet board with --fresh."
+    )
 
 
 def advice(settings: Sequence[Setting], target: Target, *, has_integers: bool) -> list[str]:

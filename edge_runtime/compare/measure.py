@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edge_runtime import __version__
 from edge_runtime.compare.isolate import ask
 from edge_runtime.compare.place import describe_cpu
+from edge_runtime.compare.rows import apart
 from edge_runtime.compare.state import State
 from edge_runtime.compare.variants import Variant, compressed_bytes
 from edge_runtime.errors import BackendError, ModelError
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ROUNDS = 5
-FEW = 4
-"""With so many rounds the fastest and the slowest are left out of what they lie between: one was disturbed."""
 MAX_SECS = 4.0
 """For one number of threads in one round: a variant of seconds an invoke must not cost an hour."""
 
@@ -108,18 +107,16 @@ def measure_times(
 
 
 def together(rounds: dict[str, Any]) -> dict[str, Any]:
-    """Return the medians over the rounds, between what they lie, and how far apart the slowest and the fastest were."""
-    found = list(rounds.values())
+    """Return the medians over the rounds, all rounds in their order, and how far apart those of one thread were."""
+    found = [rounds[number] for number in sorted(rounds, key=int)]  # a run that went on may have filled a gap
     counts = list(found[0]["times"])
-    of_rounds = {count: sorted(one["times"][count]["median_ms"] for one in found) for count in counts}
-    apart = 1 if len(found) >= FEW else 0
+    of_rounds = {count: [one["times"][count]["median_ms"] for one in found] for count in counts}
     known = [one["rss_bytes"] for one in found if one["rss_bytes"] is not None]
     return {
         "p50_ms": {int(count): median(of_rounds[count]) for count in counts},
         "p90_ms": {int(count): median(one["times"][count]["p90_ms"] for one in found) for count in counts},
-        "low_ms": {int(count): of_rounds[count][apart] for count in counts},
-        "high_ms": {int(count): of_rounds[count][-1 - apart] for count in counts},
-        "spread": of_rounds[counts[0]][-1] / of_rounds[counts[0]][0],
+        "rounds_ms": {int(count): tuple(of_rounds[count]) for count in counts},
+        "spread": apart(of_rounds[counts[0]]),
         "rss_bytes": int(median(known)) if known else None,
         "backend": found[0]["backend"],
     }

@@ -6,10 +6,13 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Any
 
 LEAST_PERCENT = 5
 """Times closer to one another than this are the same: measured twice, they differ by as much."""
+UNSTEADY = 1.25
+"""Rounds of one model farther apart than this were disturbed, and what is made of them is no difference to rely on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +31,7 @@ class Row:
     output_error: float | None = None  # see `relative_error`
     p50_ms: Mapping[int, float] = field(default_factory=dict)  # number of threads -> ms of one invoke
     p90_ms: Mapping[int, float] = field(default_factory=dict)
-    low_ms: Mapping[int, float] = field(default_factory=dict)  # between these the medians of the rounds lie
-    high_ms: Mapping[int, float] = field(default_factory=dict)
+    rounds_ms: Mapping[int, Sequence[float]] = field(default_factory=dict)  # the median of each round, in order
     spread: float | None = None  # median of the slowest round over that of the fastest, one thread
     rss_bytes: int | None = None
     backend: str | None = None
@@ -47,8 +49,8 @@ class Ratios:
 
     size: float
     zstd: float | None
-    speed: Mapping[int, float]  # number of threads -> times as fast
-    is_noise: Mapping[int, bool]  # number of threads -> True where that is no difference
+    speed: Mapping[int, float]  # number of threads -> times as fast: of the rounds' ratios the median
+    is_noise: Mapping[int, bool]  # number of threads -> True where that is no difference to rely on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,19 +83,39 @@ def with_drops(rows: Sequence[Row]) -> list[Row]:
 def ratios(row: Row, parent: Row) -> Ratios:
     """Return the row against the parent."""
     zstd = parent.zstd_bytes / row.zstd_bytes if parent.zstd_bytes and row.zstd_bytes else None
-    speed = {count: parent.p50_ms[count] / ms for count, ms in row.p50_ms.items() if count in parent.p50_ms and ms}
+    of_rounds = {
+        count: _of_rounds(row, parent, count) for count, ms in row.p50_ms.items() if count in parent.p50_ms and ms
+    }
+    speed = {count: median(found) for count, found in of_rounds.items()}
     is_noise = {
-        count: abs(math.log(ratio)) < math.log1p(LEAST_PERCENT / 100) or _overlap(row, parent, count)
-        for count, ratio in speed.items()
+        count: is_unsteady(row, count)
+        or is_unsteady(parent, count)
+        or min(found) <= 1 <= max(found)
+        or abs(math.log(speed[count])) < math.log1p(LEAST_PERCENT / 100)
+        for count, found in of_rounds.items()
     }
     return Ratios(size=parent.size_bytes / row.size_bytes, zstd=zstd, speed=speed, is_noise=is_noise)
 
 
-def _overlap(row: Row, parent: Row, count: int) -> bool:
-    """Return whether a round of one was as fast as a round of the other; False where the rounds are not known."""
-    if not all(count in times for one in (row, parent) for times in (one.low_ms, one.high_ms)):
-        return False
-    return row.low_ms[count] <= parent.high_ms[count] and parent.low_ms[count] <= row.high_ms[count]
+def _of_rounds(row: Row, parent: Row, count: int) -> list[float]:
+    """Return how many times as fast as the parent each round was, as what slows a round slows both.
+
+    Where the rounds are not known, of the medians alone.
+    """
+    pairs = zip(parent.rounds_ms.get(count, ()), row.rounds_ms.get(count, ()), strict=False)
+    return [base / ms for base, ms in pairs] or [parent.p50_ms[count] / row.p50_ms[count]]
+
+
+def apart(figures: Sequence[float]) -> float:
+    """Return the largest figure over the smallest: how far apart rounds were."""
+    return max(figures) / min(figures)
+
+
+def is_unsteady(row: Row, count: int) -> bool:
+    """Return whether rounds with this number of threads differ by so much that other programs ran."""
+    rounds = row.rounds_ms.get(count)
+    spread = apart(rounds) if rounds else row.spread
+    return spread is not None and spread > UNSTEADY
 
 
 def counted(count: int, thing: str) -> str:
@@ -118,6 +140,8 @@ def row_from_record(record: Mapping[str, Any]) -> Row:
     """
     names = {one.name for one in dataclasses.fields(Row)}
     known = {name: value for name, value in record.items() if name in names}
-    for name in ("p50_ms", "p90_ms", "low_ms", "high_ms"):
+    for name in ("p50_ms", "p90_ms"):
         known[name] = {int(count): float(ms) for count, ms in dict(record[name]).items()}
+    rounds = dict(record.get("rounds_ms", {}))  # reports of before have none
+    known["rounds_ms"] = {int(count): tuple(map(float, times)) for count, times in rounds.items()}
     return Row(**known)

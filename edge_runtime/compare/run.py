@@ -10,7 +10,7 @@ from typing import Any
 from edge_runtime.compare.accuracy import Accuracy, Pictures, measure_accuracy
 from edge_runtime.compare.measure import Bench, measure_errors, measure_sizes, measure_times, thread_counts
 from edge_runtime.compare.place import describe_software
-from edge_runtime.compare.rows import Comparison, Row, as_record, with_drops
+from edge_runtime.compare.rows import UNSTEADY, Comparison, Row, as_record, is_unsteady, with_drops
 from edge_runtime.compare.variants import Variant
 from edge_runtime.errors import ModelError
 from edge_runtime.model.flatbuffer import read_model
@@ -18,7 +18,6 @@ from edge_runtime.telemetry.board import BoardProbe
 
 LAST = "comparison"
 """The key under which the state keeps the last whole comparison, for ``edge-runtime advise``."""
-NOISY = 1.25
 NOT_DECODED = "no accuracy"
 
 
@@ -61,7 +60,7 @@ def compare(
         threads=threads,
         num_runs=num_runs,
         made=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        notes=notes(rows, held_back_by()),
+        notes=notes(rows, held_back_by(), count=threads[0]),
     )
     bench.state.add(LAST, as_record(comparison))
     return comparison
@@ -109,15 +108,15 @@ def held_back_by() -> tuple[str, ...]:
     return throttling.now.names() if throttling else ()
 
 
-def notes(rows: Sequence[Row], throttled: Sequence[str]) -> list[str]:
-    """Return what a reader should know before believing the times."""
+def notes(rows: Sequence[Row], throttled: Sequence[str], *, count: int = 1) -> list[str]:
+    """Return what a reader should know before believing the times, those of this number of threads."""
     found = []
-    timed = [row for row in rows if row.spread is not None]
-    noisy = [row.name for row in timed if row.spread and row.spread > NOISY]
+    timed = [row for row in rows if row.is_measured]
+    noisy = [row.name for row in timed if is_unsteady(row, count)]
     if noisy:
         whose = f"all {len(noisy)} models" if 1 < len(noisy) == len(timed) else ", ".join(noisy)
         found.append(
-            f"Times of {whose} differ by more than {NOISY - 1:.0%} between rounds: other programs ran; "
+            f"Times of {whose} differ by more than {UNSTEADY - 1:.0%} between rounds: other programs ran; "
             "measure again on a quiet board with --fresh."
         )
     if throttled:

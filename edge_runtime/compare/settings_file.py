@@ -16,6 +16,10 @@ from edge_runtime.config import load
 from edge_runtime.errors import ConfigError, OutputError
 from edge_runtime.wholefile import write_whole
 
+REMARK = "# edge-runtime tune: "
+"""How a comment of ours begins: the next choice replaces it, too."""
+UNSTEADY_REMARK = f"{REMARK}the rates were unsteady, other programs ran; tune again on a quiet board with --fresh\n"
+
 
 def chosen_values(chosen: Setting, file: Path | None, labels: Path | None) -> dict[str, Any]:
     """Return the keys to set. Paths are as seen from the file, where they lie in its folder; else absolute."""
@@ -30,13 +34,17 @@ def _seen_from(file: Path | None, path: Path) -> str:
     return absolute.name if file is not None and absolute.parent == file.absolute().parent else str(absolute)
 
 
-def lines_of(values: Mapping[str, Any]) -> str:
-    """Return the keys as TOML. Its strings are those of JSON, but for DEL. Source: toml.io, v1.0.0, String."""
+def lines_of(values: Mapping[str, Any], *, is_unsteady: bool = False) -> str:
+    """Return the keys as TOML, below a remark where they were chosen by unsteady rates.
+
+    TOML's strings are those of JSON, but for DEL. Source: toml.io, v1.0.0, String.
+    """
     escaped = {key: json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f") for key, value in values.items()}
-    return "".join(f"{key} = {value}\n" for key, value in escaped.items())
+    lines = "".join(f"{key} = {value}\n" for key, value in escaped.items())
+    return f"{UNSTEADY_REMARK if is_unsteady else ''}{lines}"
 
 
-def changed(text: str, values: Mapping[str, Any], file: Path) -> str:
+def changed(text: str, values: Mapping[str, Any], file: Path, *, is_unsteady: bool = False) -> str:
     """Return the text of a settings file with these keys set; all else, stays, comments on lines of their own included.
 
     Raises:
@@ -44,13 +52,13 @@ def changed(text: str, values: Mapping[str, Any], file: Path) -> str:
     """
     before = _parsed(text, file)
     lines = re.findall(r"[^\n]*\n|[^\n]+", text)
-    is_ours = [any(_sets(line, key) for key in values) for line in lines]
+    is_ours = [line.startswith(REMARK) or any(_sets(line, key) for key in values) for line in lines]
     at = is_ours.index(True) if True in is_ours else len(lines)
     head = "".join(lines[:at])
     if head and not head.endswith("\n"):
         head += "\n"
     rest = (line for line, ours in zip(lines[at:], is_ours[at:], strict=True) if not ours)
-    after = f"{head}{lines_of(values)}{''.join(rest)}"
+    after = f"{head}{lines_of(values, is_unsteady=is_unsteady)}{''.join(rest)}"
     wanted = {key: value for key, value in before.items() if key.replace("-", "_") not in values} | dict(values)
     if _parsed(after, file) != wanted:
         raise ConfigError(
@@ -93,7 +101,7 @@ def check_target(file: Path, *, overwrite: bool) -> None:
         load({}, {}, file)
 
 
-def write_settings(file: Path, values: Mapping[str, Any]) -> None:
+def write_settings(file: Path, values: Mapping[str, Any], *, is_unsteady: bool = False) -> None:
     """Set the keys in a settings file, or begin one; whole or not at all, and only if the service would load it.
 
     Raises:
@@ -101,7 +109,8 @@ def write_settings(file: Path, values: Mapping[str, Any]) -> None:
         OutputError: it cannot be written.
     """
     try:
-        text = changed(file.read_text(encoding="utf-8"), values, file) if file.exists() else lines_of(values)
+        before = file.read_text(encoding="utf-8") if file.exists() else ""
+        text = changed(before, values, file, is_unsteady=is_unsteady)
         _check(file, text)
     except OSError as exc:
         reason = exc.strerror or exc

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from textwrap import shorten
 from typing import Any
 
-from edge_runtime.compare.rows import LEAST_PERCENT, Comparison, Row, counted, ratios
+from edge_runtime.compare.rows import LEAST_PERCENT, UNSTEADY, Comparison, Row, counted, ratios
 
 NONE = "-"
 ACCURACY_LEGEND = "mAP: COCO's, IoU .50 to .95. drop: mAP of the parent less that of the variant."
@@ -17,9 +17,12 @@ ERROR_LEGEND = (
 )
 LEGEND = (
     "ms: p50/p90 of the invoke alone. RSS: a process with engine and model. zstd: level 19, as an update is sent.",
-    "smaller, faster: against the parent, with zstd and with one thread.",
+    "smaller, faster: against the parent, with zstd and with one thread, median of the rounds' ratios.",
 )
-NOISE_LEGEND = f"~: within noise: rounds of the two overlap, or they are less than {LEAST_PERCENT}% apart."
+NOISE_LEGEND = (
+    f"~: within noise: rounds of one of the two differ by more than {UNSTEADY - 1:.0%}, in some round the other was "
+    f"faster, or they are less than {LEAST_PERCENT}% apart."
+)
 LONGEST_REASON = 240
 GAP = "  "
 _CSV = (
@@ -56,7 +59,7 @@ def cells(comparison: Comparison, row: Row) -> list[str]:
 
 
 def faster(row: Row, parent: Row, count: int) -> str:
-    """Return how many times as fast as the parent, "2.00x"; "~1.02x" where that is no difference."""
+    """Return how many times as fast as the parent, "2.00x"; "~1.02x" where that is no difference to rely on."""
     against = ratios(row, parent)
     if count not in against.speed:
         return NONE

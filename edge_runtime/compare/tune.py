@@ -11,6 +11,7 @@ from statistics import median
 from edge_runtime.compare.choose import Setting
 from edge_runtime.compare.isolate import ask
 from edge_runtime.compare.measure import Bench
+from edge_runtime.compare.rows import apart
 from edge_runtime.compare.variants import Variant
 from edge_runtime.errors import BackendError, ModelError
 from edge_runtime.inference.threads import thread_choices
@@ -35,6 +36,15 @@ class Candidate:
     def label(self) -> str:
         """Its name in messages: "int8 cpu 2"."""
         return f"{self.variant.name} {self.backend} {self.num_threads}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """What the rounds of a candidate found together."""
+
+    fps: float
+    rss_bytes: int | None
+    spread: float = 1.0  # the fastest round over the slowest
 
 
 def candidates(variants: Sequence[Variant], *, cores: int, has_edgetpu: bool, has_gpu: bool) -> list[Candidate]:
@@ -81,10 +91,11 @@ def present_accelerators() -> tuple[bool, bool]:
 
 def measure_rates(
     bench: Bench, asked: Sequence[Candidate], *, labels: Path | None, num_frames: int
-) -> tuple[dict[Candidate, tuple[float, int | None]], dict[Candidate, str]]:
-    """Return frames per second and memory of each candidate, and of the rest why there is nothing.
+) -> tuple[dict[Candidate, Rate], dict[Candidate, str]]:
+    """Return what was measured of each candidate, and of the rest why there is nothing.
 
-    All candidates in turn, several times, medians; memory is the most of any round.
+    All candidates in turn, several times. The median of the rounds: one that was disturbed does not count, and the
+    best would promise what a cool and idle board reaches, which the service's will not be. Memory is the most of any.
 
     Args:
         bench: where to keep results.
@@ -116,18 +127,17 @@ def measure_rates(
     return rates, failed
 
 
-def _together(rounds: Sequence[Mapping[str, float]]) -> tuple[float, int | None]:
+def _together(rounds: Sequence[Mapping[str, float]]) -> Rate:
     memory = [int(one["rss_bytes"]) for one in rounds if one["rss_bytes"]]
-    return median(one["fps"] for one in rounds), max(memory, default=None)
+    rates = [one["fps"] for one in rounds]
+    return Rate(median(rates), max(memory, default=None), apart(rates))
 
 
-def settings_of(
-    rates: Mapping[Candidate, tuple[float, int | None]], drops: Mapping[str, float | None]
-) -> list[Setting]:
+def settings_of(rates: Mapping[Candidate, Rate], drops: Mapping[str, float | None]) -> list[Setting]:
     """Return the candidates with what was measured of them.
 
     Args:
-        rates: frames per second and memory.
+        rates: by candidate.
         drops: loss of mAP by name of the variant.
     """
     return [
@@ -136,10 +146,11 @@ def settings_of(
             path=one.variant.path,
             backend=one.backend,
             num_threads=one.num_threads,
-            fps=fps,
+            fps=rate.fps,
+            spread=rate.spread,
             drop=drops.get(one.variant.name),
-            rss_bytes=rss_bytes,
+            rss_bytes=rate.rss_bytes,
             size_bytes=one.variant.size_bytes,
         )
-        for one, (fps, rss_bytes) in rates.items()
+        for one, rate in rates.items()
     ]

@@ -5,10 +5,15 @@ from __future__ import annotations
 import signal
 import subprocess
 from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
 
 import pytest
 
+from edge_runtime.cli import build_parser
+from edge_runtime.cli.tune import execute
+from edge_runtime.compare import tune
+from edge_runtime.compare.settings_file import UNSTEADY_REMARK
 from edge_runtime.config import load
 from tests.cli.program import PATIENCE_S, Done
 from tests.compare.made import SHAPES, write_finder
@@ -50,6 +55,26 @@ def test_one_model_needs_no_pictures(edge: Edge, models: Path) -> None:
     assert (done.code, done.err) == (0, "")
     assert 'backend = "cpu"' in done.out
     assert "--write-config FILE" in done.out
+
+
+@pytest.mark.parametrize(("rates", "is_unsteady"), [((9.0, 10.0, 11.0), False), ((5.0, 10.0, 11.0), True)])
+def test_unsteady_rates_are_told_and_written_beside_the_choice(
+    models: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *,
+    rates: tuple[float, ...], is_unsteady: bool,
+) -> None:  # fmt: skip
+    """Even with --quiet: settings that rest on a busy board's rates are something that is wrong."""
+    answers = cycle(rates)
+    monkeypatch.setattr(tune, "thread_choices", lambda _cores: (1,))
+    monkeypatch.setattr(tune, "present_accelerators", lambda: (False, False))
+    monkeypatch.setattr(tune, "ask", lambda *_, **__: {"fps": next(answers), "rss_bytes": 50_000_000})
+    file = models / "edge.toml"
+    command = [str(models / "finder.tflite"), "--target-fps", "5", "--write-config", str(file), "--quiet"]
+    assert execute(build_parser("tune").parse_all(command)) == 0
+    said = capsys.readouterr()
+    assert ("Rates of parent on cpu with 1 thread differ by more than 25%" in said.err) == is_unsteady
+    assert ("~10.0" in said.out) == is_unsteady
+    assert file.read_text().startswith(UNSTEADY_REMARK) == is_unsteady
+    assert load({}, {}, file).config.num_threads == 1
 
 
 def test_labels_may_stand_in_the_settings_file_as_for_every_command(edge: Edge, models: Path, tmp_path: Path) -> None:

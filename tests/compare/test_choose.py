@@ -7,7 +7,18 @@ import dataclasses
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_runtime.compare.choose import SAME_SPEED, SPARE, Setting, Target, advice, choose, closest, lacks, reasons
+from edge_runtime.compare.choose import (
+    SAME_SPEED,
+    SPARE,
+    Setting,
+    Target,
+    advice,
+    choose,
+    closest,
+    lacks,
+    reasons,
+    unsteady_note,
+)
 from tests.compare.made import setting
 
 MB = 1_000_000
@@ -149,6 +160,14 @@ def test_closest_lacks_the_least_and_is_the_fastest_of_these() -> None:
     slow, slower = setting("a", fps=8), setting("b", fps=5)
     wrong = setting("c", fps=9, drop=0.5)
     assert closest([slower, wrong, slow], EASY) is slow
+
+
+def test_rates_that_should_not_be_believed_are_named() -> None:
+    """Settings chosen on a busy board are those of a busy board."""
+    steady, noisy = setting("float16", spread=1.25), setting(spread=1.3)
+    assert unsteady_note([steady]) == ""
+    assert unsteady_note([steady, noisy]).startswith("Rates of int8 on cpu with 1 thread differ by more than 25%")
+    assert unsteady_note([noisy, noisy]).startswith("Rates of all 2 settings differ")
 
 
 def test_advice_names_the_way_that_is_open() -> None:

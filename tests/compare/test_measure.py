@@ -96,12 +96,10 @@ def test_medians_over_rounds_hide_one_disturbed_round() -> None:
     assert together({"0": times(1, None)})["rss_bytes"] is None
 
 
-def test_what_rounds_lie_between_leaves_out_the_extremes_of_many() -> None:
-    """One disturbed round of five must not make two models the same."""
-    many = together({str(number): times(ms) for number, ms in enumerate((10, 11, 12, 13, 90))})
-    assert (many["low_ms"], many["high_ms"]) == ({1: 11}, {1: 13})
-    few = together({"0": times(10), "1": times(12)})
-    assert (few["low_ms"], few["high_ms"]) == ({1: 10}, {1: 12})
+def test_all_rounds_are_kept_in_their_order_even_where_a_gap_was_filled_later() -> None:
+    """They are held against the parent's round by round, the disturbed ones too."""
+    found = together({"0": times(10), "2": times(90), "10": times(12), "1": times(11)})
+    assert found["rounds_ms"] == {1: (10, 11, 90, 12)}
 
 
 def test_packing_is_done_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_runtime.compare.settings_file import changed, check_target, chosen_values, lines_of, write_settings
+from edge_runtime.compare.settings_file import (
+    UNSTEADY_REMARK,
+    changed,
+    check_target,
+    chosen_values,
+    lines_of,
+    write_settings,
+)
 from edge_runtime.config import load
 from edge_runtime.errors import ConfigError, OutputError
 from tests.compare.made import setting
@@ -50,7 +57,26 @@ def test_keys_that_are_not_there_come_last_on_a_line_of_their_own() -> None:
     assert changed("threshold = 0.3", VALUES, FILE) == f"threshold = 0.3\n{lines_of(VALUES)}"
 
 
-@given(st.lists(st.sampled_from(['a = """\n', "model = 1\n", '"""\n', "b = [\n", "]\n", "# x\n", "c = 2\n", "[t]\n"])))
+def test_a_choice_by_unsteady_rates_says_so_until_the_next_choice(tmp_path: Path) -> None:
+    """Whoever finds the file a month later must see what it rests on; and a remark must not outlive its reason."""
+    file = tmp_path / "edge.toml"
+    file.write_text("threshold = 0.3\n# mine\n")
+    for _ in range(2):
+        write_settings(file, VALUES, is_unsteady=True)
+        assert file.read_text() == f"threshold = 0.3\n# mine\n{UNSTEADY_REMARK}{lines_of(VALUES)}"
+    write_settings(file, VALUES)
+    assert file.read_text() == f"threshold = 0.3\n# mine\n{lines_of(VALUES)}"
+    write_settings(tmp_path / "new.toml", VALUES, is_unsteady=True)
+    assert (tmp_path / "new.toml").read_text() == UNSTEADY_REMARK + lines_of(VALUES)
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [UNSTEADY_REMARK, 'a = """\n', "model = 1\n", '"""\n', "b = [\n", "]\n", "# x\n", "c = 2\n", "[t]\n"]
+        )
+    )
+)
 def test_either_only_our_keys_change_or_nothing_does(lines: list[str]) -> None:
     """Texts over many lines may look like keys; then a person has to do it."""
     text = "".join(lines)

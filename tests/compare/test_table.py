@@ -8,6 +8,7 @@ import re
 
 import pytest
 
+from edge_runtime.compare.run import notes
 from edge_runtime.compare.table import as_csv, body, colored, headings, plain
 from tests.compare.made import comparison, row, three_variants
 
@@ -52,6 +53,15 @@ def test_a_speed_within_noise_is_marked_and_the_mark_explained() -> None:
     assert [line.split()[-1] for line in body(found)[2:]] == ["~1.04x", "2.00x"]
     assert "~: within noise" in plain(found)
     assert "~: within noise" not in plain(three_variants())
+
+
+def test_every_row_that_the_page_calls_unsteady_has_the_mark() -> None:
+    """A warning below the table and a bare figure in it contradict each other."""
+    times = {"parent": (2.0, 2.1, 2.0), "int8": (1.0, 1.1, 4.0), "prune": (1.0, 1.1, 1.0)}
+    rows = [row(name, p50_ms={1: sorted(found)[1]}, rounds_ms={1: found}) for name, found in times.items()]
+    found = comparison(*rows, threads=(1,), notes=notes(rows, ()))
+    assert "Times of int8 differ by more than 25%" in plain(found)
+    assert [line.split()[-1] for line in body(found)[2:]] == ["~1.91x", "2.00x"]
 
 
 def test_the_head_names_processor_engine_and_versions() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from edge_runtime.compare import tune
 from edge_runtime.compare.measure import Bench
-from edge_runtime.compare.tune import Candidate, candidates, measure_rates, settings_of
+from edge_runtime.compare.tune import Candidate, Rate, candidates, measure_rates, settings_of
 from edge_runtime.compare.variants import Variant, read_variant
 from edge_runtime.errors import BackendMissingError, ModelError
 from tests.compare.made import Memory
@@ -46,7 +46,7 @@ def test_rates_are_medians_and_memory_is_the_most(monkeypatch: pytest.MonkeyPatc
     state, one = Memory(), Candidate(A, "cpu", 1)
     for _ in range(2):  # the second time nothing is left to ask
         rates, failed = measure_rates(bench(state), [one], labels=Path("names.txt"), num_frames=60)
-        assert (rates, failed) == ({one: (10.0, 90)}, {})
+        assert (rates, failed) == ({one: Rate(10.0, 90, 5.5)}, {})
 
 
 def test_one_that_fails_is_left_out_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,15 +58,16 @@ def test_one_that_fails_is_left_out_with_its_reason(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(tune, "ask", ask)
     both = [Candidate(A, "cpu", 1), Candidate(B, "cpu", 1)]
     rates, failed = measure_rates(bench(Memory()), both, labels=None, num_frames=5)
-    assert rates == {both[0]: (5.0, None)}
+    assert rates == {both[0]: Rate(5.0, None)}
     assert failed == {both[1]: "is no detector"}
 
 
 def test_settings_know_the_loss_of_their_variant() -> None:
-    rates = {Candidate(A, "cpu", 1): (5.0, 50), Candidate(B, "cpu", 2): (6.0, None)}
+    rates = {Candidate(A, "cpu", 1): Rate(5.0, 50, 1.3), Candidate(B, "cpu", 2): Rate(6.0, None)}
     first, second = settings_of(rates, {"a": 0.0})
-    assert (first.drop, first.fps, first.rss_bytes) == (0.0, 5.0, 50)
+    assert (first.drop, first.fps, first.rss_bytes, first.is_unsteady) == (0.0, 5.0, 50, True)
     assert (second.drop, second.num_threads, second.rss_bytes) == (None, 2, None)
+    assert not second.is_unsteady
 
 
 @pytest.mark.parametrize("has_vulkan", [False, True])
