@@ -341,7 +341,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
         if key.startswith(ENV_PREFIX) and value:
             name = key.removeprefix(ENV_PREFIX).lower()
             if name not in (*FIELDS, "config"):
-                raise ConfigError(f"environment {key}: is unknown{_closest(name, ENV_PREFIX, str.upper)}")
+                raise ConfigError(f"environment {key}: is unknown{_closest(name, '', ENV_PREFIX)}")
             found[name] = value
     return found
 
@@ -360,29 +360,42 @@ def _from_file(file: Path) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as exc:
         raise ConfigError(f"config: {file} is not TOML ({exc}); write key = value, texts in quotes") from exc
     found: dict[str, Any] = {}
-    for key, value in _flattened(file, table):
-        name = key.replace("-", "_")
+    for section, key, value in _flattened(file, table):
+        name = f"{section}{key.replace('-', '_')}"
         if name in found:
             raise ConfigError(f"config: {file}: {name} is set twice; leave one out")
         if name not in FIELDS:
-            raise ConfigError(f"config: {file}: key {key!r} is unknown{_closest(name, '', str.lower)}")
+            where = f" in [{section[:-1]}]" if section else ""
+            raise ConfigError(f"config: {file}: key {key!r}{where} is unknown{_closest(name, section)}")
         found[name] = value
     return found
 
 
-def _flattened(file: Path, table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Give keys and values; a section is the beginning of its keys' names: ``keep_days`` in ``[storage]``."""
+def _flattened(file: Path, table: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    """Give sections, keys and values; a section is the beginning of its keys' names: ``storage_`` of ``keep_days``."""
     for key, value in table.items():
         prefix = f"{key.replace('-', '_')}_"
         if not isinstance(value, dict) or prefix[:-1] in FIELDS:
-            yield key, value
+            yield "", key, value
         elif any(name.startswith(prefix) for name in FIELDS):
-            yield from ((f"{prefix}{inner}", one) for inner, one in value.items())
+            yield from ((prefix, inner, one) for inner, one in value.items())
         else:
             sections = ", ".join(f"[{one}]" for one in SECTIONS)
             raise ConfigError(f"config: {file}: [{key}] is a section, known are {sections}; leave its line out")
 
 
-def _closest(name: str, prefix: str, case: Callable[[str], str]) -> str:
-    near = difflib.get_close_matches(name.lower(), FIELDS, 1)
-    return f"; did you mean {prefix}{case(near[0])}?" if near else "; leave it out, edge-runtime config lists all"
+def _closest(name: str, written: str, variable: str = "") -> str:
+    """Return what may have been meant; the beginning that all settings of a section share makes none of them near.
+
+    Args:
+        name: of a setting that there is not.
+        written: the part of it that stands in the line of its section, and not with the key.
+        variable: how its name begins where it is a variable's.
+    """
+    section = written or next((f"{one}_" for one in SECTIONS if name.startswith(f"{one}_")), "")
+    known = [one.removeprefix(section) for one in FIELDS if one.startswith(section)]
+    near = difflib.get_close_matches(name.removeprefix(section).lower(), known, 1)
+    if not near:
+        return "; leave it out, edge-runtime config lists all"
+    meant = f"{section}{near[0]}".removeprefix(written)
+    return f"; did you mean {variable}{meant.upper() if variable else meant}?"

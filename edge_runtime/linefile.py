@@ -6,6 +6,7 @@ import errno
 import json
 import logging
 import os
+import re
 import stat
 import sys
 import time
@@ -30,14 +31,25 @@ writes thousands a second."""
 LOCKINGS, LOCKING_S = 25, 0.02
 """Tries to share a file, and the seconds between: another run may hold it alone for the moment of its renaming."""
 
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
 
 def json_line(record: Mapping[str, Any]) -> str:
-    """Return the record as one line of JSON without the line break.
+    """Return the record as one line of JSON without the line break, its texts as `well_formed` gives them.
 
     Raises:
         ValueError: it holds NaN or an infinity, which JSON cannot say.
     """
-    return json.dumps(record, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return well_formed(json.dumps(record, ensure_ascii=False, separators=(",", ":"), allow_nan=False))
+
+
+def well_formed(text: str) -> str:
+    """Return the text with U+FFFD for each lone surrogate.
+
+    A file name that is no UTF-8 has such in it. JSON could escape one, but strict parsers refuse that.
+    Source: RFC 8259, section 8.2.
+    """
+    return text if text.isascii() else _LONE_SURROGATE.sub("\ufffd", text)
 
 
 class LineFile:
@@ -149,8 +161,7 @@ class LineFile:
         """
         if self._file is None:
             raise OutputError(f"{self.name}: is not open")
-        # A file name that is no UTF-8 has lone surrogates in it; JSON has an escape of the same look for them.
-        data = f"{line}\n".encode("utf-8", "backslashreplace")
+        data = f"{well_formed(line)}\n".encode()
         self._waiting.append(data)
         self.waiting_bytes += len(data)
         if (
@@ -163,7 +174,7 @@ class LineFile:
 
     def keep(self, line: str, *, is_urgent: bool = False) -> bool:
         """Let a line wait until `reopen` and `flush`; return False where too much waits already."""
-        data = f"{line}\n".encode("utf-8", "backslashreplace")
+        data = f"{well_formed(line)}\n".encode()
         if self.waiting_bytes + len(data) > MOST_WAITING_BYTES * (2 if is_urgent else 1):
             return False
         self._waiting.append(data)

@@ -87,7 +87,7 @@ def serve(config: Config, environment: Mapping[str, str] = os.environ) -> Outcom
             duration_s=config.duration,
             exit_on_source_loss=config.exit_on_source_loss or config.realtime,
             report_interval_s=config.telemetry_interval,
-            on_report=lambda record: _report(record, write_telemetry, heartbeat),
+            on_report=Reports(write_telemetry, heartbeat),
             on_tick=heartbeat.tick,
         )
         log.info("run started model=%s source=%s outputs=%s", config.model, source.name,
@@ -289,10 +289,24 @@ def _telemetry_file(config: Config, storage: Storage) -> Iterator[Callable[[dict
         file.close()
 
 
-def _report(record: dict[str, Any], write: Callable[[dict[str, Any]], None], heartbeat: Heartbeat) -> None:
-    log.info("%s", summary_line(record))
-    heartbeat.say(status_line(record))
-    write(record)
+class Reports:
+    """Takes the record of each period: to the log, to systemd's status and to the telemetry file.
+
+    Of periods without a frame the first alone is news to the log: a camera may be away for months.
+    """
+
+    def __init__(self, write: Callable[[dict[str, Any]], None], heartbeat: Heartbeat) -> None:
+        self._write = write
+        self._heartbeat = heartbeat
+        self._was_empty = False
+
+    def __call__(self, record: dict[str, Any]) -> None:
+        frames = record["frames"]
+        is_empty = not frames["captured"] and not frames["processed"]
+        log.log(logging.DEBUG if is_empty and self._was_empty else logging.INFO, "%s", summary_line(record))
+        self._was_empty = is_empty
+        self._heartbeat.say(status_line(record))
+        self._write(record)
 
 
 @contextmanager

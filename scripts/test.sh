@@ -4,13 +4,13 @@
 # The suite runs twice: on ai-edge-litert in .venv, and on tflite-runtime in .venv-tflite-runtime where there is a
 # Python 3.11 (the last that engine has wheels for). Then the tests of the window run in .venv-window, with the OpenCV
 # build that has windows, where there is a virtual X server (Debian: xvfb xdotool libgl1 libglib2.0-0 libsm6 libxext6).
-# EDGE_RUNTIME_TEST_PARTS=litert runs the first part alone; the others are called tflite-runtime and window.
-# Two tests run at a time; EDGE_RUNTIME_TEST_JOBS says how many, 0 for one after the other with their output.
+# TEST_PARTS=litert runs the first part alone; the others are called tflite-runtime and window.
+# Two tests run at a time; TEST_JOBS says how many, 0 for one after the other with their output.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/venv.sh
-parts=${EDGE_RUNTIME_TEST_PARTS:-litert tflite-runtime window}
-jobs=(-n "${EDGE_RUNTIME_TEST_JOBS:-2}")
+parts=${TEST_PARTS:-litert tflite-runtime window}
+jobs=(-n "${TEST_JOBS:-2}")
 status=0
 
 wants() { # wants PART WHAT-IS-MISSING: is this part asked for, and nothing missing?
@@ -41,7 +41,7 @@ if wants tflite-runtime "$missing"; then
         mv "$packages/ai_edge_litert" "$aside/"
     fi
     echo "== tflite-runtime: the suite on tflite-runtime"
-    EDGE_RUNTIME_TFLITE_SCHEMA=$aside/ai_edge_litert/schema_py_generated.py EDGE_RUNTIME_BOTH_ENGINES=$aside \
+    TEST_TFLITE_SCHEMA=$aside/ai_edge_litert/schema_py_generated.py TEST_BOTH_ENGINES=$aside \
         $old/bin/python -m pytest "${jobs[@]}" "$@" || status=$?
 fi
 

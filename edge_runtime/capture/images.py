@@ -106,7 +106,8 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     try:
         data = np.fromfile(path, np.uint8)
     except OSError as error:
-        raise CaptureError(f"picture {path}: cannot be read ({error.strerror or error})") from error
+        advice = "let this user read it" if isinstance(error, PermissionError) else "give another picture"
+        raise CaptureError(f"picture {path}: cannot be read ({error.strerror or error}); {advice}") from error
     try:
         image: NDArray[np.uint8] | None = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     except cv2.error as error:  # a size beyond OpenCV's limit

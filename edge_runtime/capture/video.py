@@ -60,7 +60,10 @@ class VideoSource:
         image, decoded_ns = self._handle.read()
         if image is None:
             self._handle.release()
-            raise CaptureError(f"video {self.name}: not readable as a video; it is damaged, cut off or of another kind")
+            raise CaptureError(
+                f"video {self.name}: not readable as a video, so damaged, cut off or of another kind; "
+                "give one that a player plays, as .mp4, .mkv or .avi"
+            )
         if int(self._handle.get(cv2.CAP_PROP_FOURCC)) == _DRAWN_TEXT:
             self._handle.release()
             raise CaptureError(f"video {self.name}: is a text; give a video, or a picture")

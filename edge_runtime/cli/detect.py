@@ -56,6 +56,8 @@ def execute(args: argparse.Namespace) -> int:
         result = Result(frame, found, detector.names_of(found), stages_ns, now_ns(), detector.task)
     if output is not None:
         write_annotated(result, output)
+        if not args.quiet:
+            tell(f"wrote {output}", level=6)
     show(json_line(detections_record(result)) if args.json else table(result))
     return 0
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,12 @@ from edge_runtime.errors import ConfigError, ModelError, OutputError
 
 if TYPE_CHECKING:
     from edge_runtime.registry.entries import Entry
+    from edge_runtime.registry.pulled import Verified
 
 USAGE = "list | pull NAME ... | verify [NAME|FILE ...] | remove NAME ... [FLAG ...]"
 ACTIONS = ("list", "pull", "verify", "remove")
+FLAGS_OF = {"to": ("pull",), "overwrite": ("pull",), "json": ("list", "verify")}
+"""The actions that have a use for a flag, where it is not all of them."""
 
 Registry = Mapping[str, "Entry"]
 
@@ -47,6 +51,7 @@ def execute(args: argparse.Namespace) -> int:
     action, names = args.words[0], args.words[1:]
     if action not in ACTIONS:
         raise ConfigError(f"{action!r}: is no action; give one of {', '.join(ACTIONS)}")
+    _refuse_idle_flags(action, args)
     file = bundled_registry() if args.registry is None else Path(checked("--registry", path, args.registry))
     registry = load_registry(file)
     if action == "pull":
@@ -54,6 +59,13 @@ def execute(args: argparse.Namespace) -> int:
     if action == "verify":
         return _verify(names, registry, is_json=args.json)
     return _remove(names, registry) if action == "remove" else _list(names, registry, is_json=args.json)
+
+
+def _refuse_idle_flags(action: str, args: argparse.Namespace) -> None:
+    """Raise a ConfigError for a flag that does nothing for this action: whoever gave it expects something of it."""
+    for flag, actions in FLAGS_OF.items():
+        if getattr(args, flag) and action not in actions:
+            raise ConfigError(f"--{flag}: is for {' and '.join(actions)}, {action} has no use for it; leave it out")
 
 
 def _list(names: Sequence[str], registry: Registry, *, is_json: bool) -> int:
@@ -74,12 +86,10 @@ def _list(names: Sequence[str], registry: Registry, *, is_json: bool) -> int:
 
 def table(entries: Sequence[Entry], places: Mapping[str, Path | None]) -> str:
     """Return the models for a terminal, two lines each."""
-    lines = [f"{'name':<32}{'MB':>6}  {'input':<17}{'classes':>7}  {'licence':<12}"]
+    lines = [f"{'  name':<32}{'MB':>6}  {'input':<17}{'classes':>7}  licence"]
     for one in entries:
         mark = "*" if places[one.name] else " "
-        lines.append(
-            f"{mark} {one.name:<30}{one.size / 1e6:6.1f}  {one.input:<17}{one.classes:7}  {one.licence:<12}".rstrip()
-        )
+        lines.append(f"{mark} {one.name:<30}{one.size / 1e6:6.1f}  {one.input:<17}{one.classes:7}  {one.licence}")
         lines.append(f"    {one.family}: {one.suited}")
     count = sum(place is not None for place in places.values())
     lines += ["", f"* pulled, {count} of {len(entries)}; edge-runtime models pull NAME, then edge-runtime --model NAME"]
@@ -93,13 +103,10 @@ def _pull(names: Sequence[str], registry: Registry, args: argparse.Namespace) ->
     if not names:
         raise ConfigError("pull: NAME is missing; edge-runtime models list shows what there is")
     entries = [choose(registry, name) for name in names]
-    if args.to is None:
-        folder = require_store()
-        _make(folder)
-    else:
-        folder = Path(checked("--to", path, args.to))
+    folder = require_store() if args.to is None else Path(checked("--to", path, args.to))
     for entry in entries:
-        done = pull(entry, folder, may_replace=args.overwrite, bring=partial(_bring, entry.name, args.quiet))
+        with _made(folder) if args.to is None else nullcontext():
+            done = pull(entry, folder, may_replace=args.overwrite, bring=partial(_bring, entry.name, args.quiet))
         state = "was there, sha256 right" if done.was_there else f"{entry.size / 1e6:.1f} MB, sha256 right"
         show(f"{entry.name}: {state}: {done.path}")
         show(f"  licence {entry.licence}, {entry.page}")
@@ -109,11 +116,21 @@ def _pull(names: Sequence[str], registry: Registry, args: argparse.Namespace) ->
     return 0
 
 
-def _make(folder: Path) -> None:
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """Make the folder; where nothing comes into it, those that were made go again."""
+    new = [one for one in (folder, *folder.parents) if not one.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
         raise OutputError(f"{folder}: cannot be made ({exc.strerror}); choose another folder with --to") from exc
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # something lies in it: the part of a model
+            for one in new:
+                one.rmdir()
+        raise
 
 
 def _bring(name: str, quiet: bool, wanted: Any, target: Path) -> None:
@@ -122,6 +139,8 @@ def _bring(name: str, quiet: bool, wanted: Any, target: Path) -> None:
 
     def kept() -> str:
         part = part_files(target)[0]
+        if not part.exists():
+            return f"{name}: nothing had come yet, so nothing is kept"
         return f"{name}: {part.stat().st_size / 1e6:.1f} MB are kept, the same command goes on from there"
 
     with progress(quiet=quiet) as tick, interruptible(kept):
@@ -138,16 +157,27 @@ def _verify(names: Sequence[str], registry: Registry, *, is_json: bool) -> int:
         show(json.dumps([{"path": str(one.path), **{key: getattr(one, key) for key in keys}} for one in results]))
     else:
         for one in results:
-            show(f"{'right' if one.is_right else 'WRONG'}  {one.name or '-'}  {one.path}  {one.said}")
+            state = "right" if one.is_right else "WRONG" if one.name else "other"
+            show(f"{state}  {one.name or '-'}  {one.path}  {one.said}")
         if not results:
             show("nothing is pulled; edge-runtime models list shows what there is")
-    wrong = [one for one in results if not one.is_right]
-    if wrong:
-        raise ModelError(
-            f"{wrong[0].path}: is not the file it should be ({len(wrong)} of {len(results)} wrong); "
-            "edge-runtime models pull NAME --overwrite fetches it anew"
-        )
+    _require_right(results)
     return 0
+
+
+def _require_right(results: Sequence[Verified]) -> None:
+    damaged = [one for one in results if not one.is_right and one.name]
+    strange = [one for one in results if not one.is_right and not one.name]
+    if damaged:
+        raise ModelError(
+            f"{damaged[0].path}: is not the file it should be ({len(damaged)} of {len(results)} wrong); "
+            f"edge-runtime models pull {damaged[0].name} --overwrite fetches it anew"
+        )
+    if strange:
+        raise ModelError(
+            f"{strange[0].path}: is in no registry, neither by its name nor by its content, so nothing says what it "
+            f"should be ({len(strange)} of {len(results)} files); give the registry that has it with --registry FILE"
+        )
 
 
 def _file_of(name: str) -> Path:

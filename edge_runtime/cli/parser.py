@@ -55,8 +55,17 @@ class OneLineParser(argparse.ArgumentParser):
             raise ConfigError(f"{unknown[0].partition('=')[0]}: is no flag of {self.prog}{self._near(unknown[0])}")
         extra = [one for one in left if one != "--"]
         if extra:
-            raise ConfigError(f"{extra[0]!r}: is one argument too many; {_advice(extra[0], found)}")
+            raise ConfigError(f"{extra[0]!r}: is one argument too many; {self._advice(extra[0], found)}")
         return found
+
+    def _advice(self, extra: str, found: argparse.Namespace) -> str:
+        if getattr(found, "image", None) is not None:
+            return "detect takes one picture; a folder or a pattern goes to edge-runtime run --source"
+        if "--source" not in self._option_string_actions:
+            return f"leave it out, or see {self.prog} --help"
+        if getattr(found, "source", None) is not None:
+            return "there is one source; put a pattern in quotes, as in --source '*.png'"
+        return f"if it is the source, write --source {extra}"
 
     def _near(self, unknown: str) -> str:
         flag = unknown.partition("=")[0]
@@ -113,11 +122,3 @@ def _no_command(word: str, commands: Mapping[str, str]) -> str:
     if suffix in _SOURCES or Path(word).exists():
         return f"{word!r}: is no command; a video, a picture or a folder is named with --source {word}"
     return f"{word!r}: is no command; choose from {', '.join(commands)}, or see edge-runtime --help"
-
-
-def _advice(extra: str, found: argparse.Namespace) -> str:
-    if getattr(found, "image", None) is not None:
-        return "detect takes one picture; a folder or a pattern goes to edge-runtime run --source"
-    if getattr(found, "source", None) is not None:
-        return "there is one source; put a pattern in quotes, as in --source '*.png'"
-    return f"if it is the source, write --source {extra}"

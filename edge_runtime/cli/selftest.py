@@ -51,6 +51,8 @@ def execute(args: argparse.Namespace) -> int:
         from edge_runtime.selftest.printing import print_card
 
         print_card(file, overwrite=args.overwrite)
+        if not args.quiet:
+            tell(f"wrote {file}", level=6)
         return 0
     source = "scene" if args.source is None else checked("--source", text, args.source)
     most = SOURCE_PICTURES if args.source else SCENE_PICTURES

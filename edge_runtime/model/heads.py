@@ -86,6 +86,8 @@ def _is_segmentation(shapes: Sequence[Shape], size_wh: tuple[int, int]) -> bool:
     return any(height * size_wh[0] == width * size_wh[1] and 16 * width >= size_wh[0] for _, height, width, *_ in maps)
 
 
+_CLASSIFY = "run it with edge-runtime run --task classify, or one picture with edge-runtime detect --task classify, or "
+
 HEADS = (
     Head("a YOLO head with masks (task segment)", _is_yolo_segmentation),
     Head("a YOLO head with key points (a pose model)", _is_yolo_pose),
@@ -93,7 +95,7 @@ HEADS = (
     Head("a detector with key points (a pose model)", _is_pose_beside_boxes),
     Head("a pose model (PoseNet)", _is_pose_map, is_detector=False),
     Head("a model of landmarks (a pose, hand or face mesh model)", _is_landmarks, is_detector=False),
-    Head("a classifier", _is_classifier, is_detector=False, instead="run it with --task classify, or "),
+    Head("a classifier", _is_classifier, is_detector=False, instead=_CLASSIFY),
     Head("a segmentation model", _is_segmentation, is_detector=False),
 )
 

@@ -82,13 +82,15 @@ def download(
 ) -> None:
     """Bring the file to `target`, which gets its name when the checksum is right.
 
+    What came is kept where it fails, to be continued; where nothing came, nothing is left.
+
     Raises:
         ModelError: it cannot be had, or is another file than it should be.
         OutputError: the disk does not take it, or another process is at it.
     """
     part, note = part_files(target)
     _require_space(target, wanted.size - (part.stat().st_size if part.exists() else 0))
-    with _taken(part) as descriptor:
+    with _taken(part, note) as descriptor:
         transfer = _Transfer(wanted, part, note, descriptor, tick, patience, sleep, clock)
         if transfer.run() and digest(part) != wanted.sha256:  # of several pieces one may be of another state
             os.ftruncate(descriptor, 0)
@@ -118,8 +120,8 @@ def _require_space(target: Path, missing: int) -> None:
 
 
 @contextmanager
-def _taken(part: Path) -> Iterator[int]:
-    """Open the unfinished file for this process alone."""
+def _taken(part: Path, note: Path) -> Iterator[int]:
+    """Open the unfinished file for this process alone; one that is still empty at a failure goes, with its note."""
     try:
         file = os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), "r+b")
     except OSError as exc:
@@ -132,7 +134,13 @@ def _taken(part: Path) -> Iterator[int]:
             is_same = False
         if not is_same:  # or what was opened has become the finished model meanwhile
             raise OutputError(f"{part}: another process is pulling this model; wait for it, then run this again")
-        yield file.fileno()
+        try:
+            yield file.fileno()
+        except BaseException:
+            if not os.fstat(file.fileno()).st_size:
+                for path in (part, note):
+                    path.unlink(missing_ok=True)
+            raise
 
 
 def _finish(descriptor: int, part: Path, target: Path) -> None:

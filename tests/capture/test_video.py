@@ -106,7 +106,7 @@ def test_what_is_no_video_is_one_clear_error(tmp_path: Path, content: bytes, cap
     path = tmp_path / "broken.mp4"
     path.write_bytes(content)
 
-    with pytest.raises(CaptureError, match=r"video .*broken.mp4: not readable as a video"):
+    with pytest.raises(CaptureError, match=r"video .*broken.mp4: not readable as a video, .*; give one"):
         VideoSource(path).__enter__()
 
     assert capfd.readouterr().err == ""

@@ -22,9 +22,9 @@ def photo(pictures: Path) -> Path:
 
 
 def test_the_picture_is_described_and_annotated(edge: Edge, model: Path, photo: Path, tmp_path: Path) -> None:
-    """The example of the README: a table on stdout, a picture of the same size, nothing else."""
+    """The example of the README: a table on stdout, a picture of the same size, its name on stderr."""
     done = edge("detect", "--model", model, photo, "--output", "boxes.jpg")
-    assert (done.code, done.err) == (0, "")
+    assert (done.code, done.err) == (0, "wrote boxes.jpg\n")
     assert [line.split()[:2] for line in done.out.splitlines()] == [["person", "0.90"], ["car", "0.60"]]
     drawn, plain = cv2.imread(str(tmp_path / "boxes.jpg")), cv2.imread(str(photo))
     assert drawn.shape == plain.shape
@@ -52,7 +52,8 @@ def test_a_picture_that_exists_is_replaced_only_when_asked(
     refused = edge(*args)
     assert (refused.code, refused.out) == (6, "")
     assert (tmp_path / "boxes.png").read_text() == "what was there"
-    assert edge(*args, "--overwrite").code == 0
+    again = edge(*args, "--overwrite", "-q")
+    assert (again.code, again.err) == (0, "")
     assert cv2.imread(str(tmp_path / "boxes.png")) is not None
 
 
@@ -94,7 +95,7 @@ def test_a_classifier_labels_the_whole_picture(edge: Edge, photo: Path, tmp_path
     assert "--task classify" in refused.err
     args = ("detect", "--task", "classify", "--model", model, "--labels", tmp_path / "labels.txt", photo)
     done = edge(*args, "--output", "labelled.png")
-    assert (done.code, done.out, done.err) == (0, "dog  0.78\n", "")
+    assert (done.code, done.out, done.err) == (0, "dog  0.78\n", "wrote labelled.png\n")
     drawn, plain = cv2.imread(str(tmp_path / "labelled.png")), cv2.imread(str(photo))
     changed = (drawn != plain).any(axis=2)
     assert changed[0, 0]

@@ -81,6 +81,7 @@ def test_help_imports_nothing_heavy(command: str) -> None:
         (("--model", "m", "clip.mp4"), "'clip.mp4': is one argument too many; if it is the source, write --source"),
         (("detect",), "IMAGE: is missing; see edge-runtime detect --help"),
         (("detect", "a.png", "b.png"), "'b.png': is one argument too many; detect takes one picture"),
+        (("inspect", "m.tflite", "a.jpg"), "'a.jpg': is one argument too many; leave it out, or see edge"),
         (("--model", "m", "rtsp://me:geheim@cam/x"), "'rtsp://cam/x': is one argument too many"),
     ],
 )

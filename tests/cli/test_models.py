@@ -96,7 +96,20 @@ def test_a_corrupted_download_is_exit_code_3_and_leaves_nothing(
     done = models("pull", "finder", "-q")
     assert (done.code, done.out, done.err.count("\n")) == (3, "", 1)
     assert "nothing was kept" in done.err
-    assert not list((tmp_path / "data" / "edge-runtime" / "models").iterdir())
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_pull_that_gets_nothing_leaves_nothing(
+    models: Callable[..., Done], server: FileServer, tmp_path: Path
+) -> None:
+    """Neither an empty part, nor the folders that were made for it; a folder that was there stays."""
+    for folder, is_there in ((tmp_path / "data", False), (tmp_path / "data" / "edge-runtime", True)):
+        server.plan = [Serve(status=404)]
+        done = models("pull", "finder", "-q")
+        assert (done.code, done.out, done.err.count("\n")) == (3, "", 1)
+        assert folder.exists() is is_there
+        (tmp_path / "data" / "edge-runtime").mkdir(parents=True, exist_ok=True)
+    assert not list((tmp_path / "data" / "edge-runtime").iterdir())
 
 
 def test_a_pulled_model_that_was_damaged_is_noticed(models: Callable[..., Done], tmp_path: Path) -> None:
@@ -125,7 +138,10 @@ def test_a_pulled_model_that_was_damaged_is_noticed(models: Callable[..., Done],
         (("pull", "findr"), 2, "did you mean finder?"),
         (("pull", "finder", "--to", "none"), 6, "the folder none does not exist"),
         (("verify", "none"), 2, "'none': is neither a pulled model nor a file"),
-        (("verify", "own.toml"), 3, "own.toml: is not the file it should be"),
+        (("verify", "own.toml"), 3, "own.toml: is in no registry, neither by its name nor by its content"),
+        (("list", "--to", "x"), 2, "--to: is for pull, list has no use for it; leave it out"),
+        (("list", "--overwrite"), 2, "--overwrite: is for pull, list has no use for it"),
+        (("pull", "finder", "--json"), 2, "--json: is for list and verify, pull has no use for it"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(
@@ -140,7 +156,10 @@ def test_what_cannot_be_done_is_one_line(
 def test_the_registry_that_comes_along_is_listed_in_80_columns(edge: Edge, tmp_path: Path) -> None:
     done = edge("models", "list", variables={"XDG_DATA_HOME": str(tmp_path)})
     assert (done.code, done.err) == (0, "")
-    assert max(map(len, done.out.splitlines())) <= 80
+    lines = done.out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line for line in lines if line != line.rstrip()] == []
+    assert lines[0].index("name") == lines[1].index(lines[1].split()[0]), "the header stands over its column"
     rows = json.loads(edge("models", "list", "--json", variables={"XDG_DATA_HOME": str(tmp_path)}).out)
     assert {row["pulled"] for row in rows} == {None}
     assert all(row["name"] in done.out for row in rows)

@@ -152,7 +152,7 @@ def test_what_cannot_be_tested_is_an_error_of_one_line(
 
 def test_the_card_is_written_without_a_model(edge: Edge, tmp_path: Path) -> None:
     """It is printed at a desk, before the board is there."""
-    assert edge("selftest", "--print-card", "card.pdf") == Done(0, "", "")
+    assert edge("selftest", "--print-card", "card.pdf") == Done(0, "", "wrote card.pdf\n")
     assert (tmp_path / "card.pdf").read_bytes().startswith(b"%PDF-1.4\n")
     again = edge("selftest", "--print-card", "card.pdf")
     assert (again.code, "add --overwrite" in again.err) == (6, True)

@@ -1,6 +1,6 @@
 """The flatbuffer schema of .tflite files, from ai-edge-litert or from a file the environment names.
 
-tflite-runtime ships no schema. Where it is the only engine, EDGE_RUNTIME_TFLITE_SCHEMA may name the file
+tflite-runtime ships no schema. Where it is the only engine, TEST_TFLITE_SCHEMA may name the file
 `ai_edge_litert/schema_py_generated.py` of another environment; it needs the package `flatbuffers` and nothing else.
 """
 
@@ -15,7 +15,7 @@ from types import ModuleType
 
 import pytest
 
-VARIABLE = "EDGE_RUNTIME_TFLITE_SCHEMA"
+VARIABLE = "TEST_TFLITE_SCHEMA"
 
 
 def load_schema() -> ModuleType:

@@ -1,7 +1,7 @@
 """Both engines in one installation: which one runs is the user's choice, and what they find is the same.
 
 They are together where the extra tflite-runtime was installed beside ai-edge-litert. The variable
-EDGE_RUNTIME_BOTH_ENGINES names a folder that holds `ai_edge_litert`; the environment itself has tflite-runtime.
+TEST_BOTH_ENGINES names a folder that holds `ai_edge_litert`; the environment itself has tflite-runtime.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pytest
 from edge_runtime.inference.engine import is_installed
 from tests.factory.models import Scripted, ssd_arrays, write_model, write_ssd
 
-VARIABLE = "EDGE_RUNTIME_BOTH_ENGINES"
+VARIABLE = "TEST_BOTH_ENGINES"
 ROOT = Path(__file__).parents[2]
 
 pytestmark = [

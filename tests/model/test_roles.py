@@ -179,7 +179,7 @@ def test_outputs_named_wrongly_are_refused(outputs, message):
         ),
         (
             [(1, 1001)],
-            r"\[1,1001\] looks like a classifier, not a detector: it finds no boxes; run it with --task classify",
+            r"\[1,1001\] looks like a classifier, not a detector: it finds no boxes; run it with edge-runtime run ",
         ),
         ([(1, 300, 57)], r"looks like a YOLO head with key points \(a pose model\), which is not decoded here"),
         ([(1, 416, 416, 21)], r"looks like a segmentation model, not a detector"),

@@ -74,6 +74,14 @@ def test_a_later_call_goes_on_from_what_is_there(server: FileServer, tmp_path: P
     assert server.requests[1]["Range"] == "bytes=120000-"
 
 
+def test_where_nothing_came_nothing_is_left(server: FileServer, tmp_path: Path) -> None:
+    """An empty part would only ask its finder what it is."""
+    server.plan = [Serve(cut_after=0)]
+    with pytest.raises(ModelError, match="cannot be downloaded"):
+        get(server, tmp_path / "m.tflite", patience=Patience(timeout_s=0.3, tries=1))
+    assert files_in(tmp_path) == []
+
+
 def test_a_part_of_another_file_is_not_continued(server: FileServer, tmp_path: Path) -> None:
     """The registry may name a newer model under the same name."""
     part, note = part_files(tmp_path / "m.tflite")

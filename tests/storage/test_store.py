@@ -262,3 +262,15 @@ def test_the_thread_keeps_the_budget_and_ends_with_the_run(tmp_path):
         assert done.wait(10)
     assert names(tmp_path) == [f"{path.name}.gz"]
     assert all(thread.name != "storage" for thread in threading.enumerate())
+
+
+def test_what_was_written_after_the_threads_last_look_is_within_the_budget_too(tmp_path):
+    """A run of a few seconds ends before the thread looks again; its files stay for as long as nobody runs another."""
+    with Storage(Limits(max_bytes=2500)) as storage:
+        own(storage, tmp_path)
+        storage._stopped.set()  # the thread is past its last look
+        storage._wake.set()
+        assert storage._thread is not None
+        storage._thread.join(10)
+        paths = [rotated(tmp_path, days_ago) for days_ago in (4, 3, 2, 1)]
+    assert [path.exists() for path in paths] == [False, False, True, True]
