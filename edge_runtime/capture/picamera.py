@@ -12,11 +12,12 @@ from typing import Any, Self
 
 from numpy.typing import NDArray
 
-from edge_runtime.capture.holders import PROC, holders
+from edge_runtime.capture.holders import holders
 from edge_runtime.capture.stamp import live_frames, sensor_ns
 from edge_runtime.clock import now_ns
 from edge_runtime.errors import CaptureError, ConfigError, FrameTimeoutError
 from edge_runtime.frame import Frame
+from edge_runtime.openfiles import PROC
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_runtime.capture.holders import PROC, holders
+from edge_runtime.capture.holders import holders
+from edge_runtime.openfiles import PROC
 
 # Codecs, scalers and image processors of the Pi's chips have /dev/video nodes too, a dozen of them.
 _NO_CAMERA = re.compile(r"codec|isp|hevc|rpivid|pispbe|jpeg", re.IGNORECASE)

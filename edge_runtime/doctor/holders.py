@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_runtime.doctor.machine import text_of
+from edge_runtime.openfiles import open_files, processes, program_of
 
 _SYSTEM_UNIT = re.compile(r"/system\.slice/(?:[^/\n]*/)*?([^/\n]+\.service)")
 
@@ -54,11 +55,10 @@ def find_holders(proc: Path, devices: Collection[str], *, own_pid: int | None = 
     own = os.getpid() if own_pid is None else own_pid
     found: dict[str, list[Holder]] = {device: [] for device in devices}
     hidden = 0
-    processes = (one for one in proc.glob("[0-9]*") if one.name.isdecimal())
-    for process in sorted(processes, key=lambda one: int(one.name)):
+    for process in processes(proc):
         if int(process.name) == own:
             continue
-        opened = _opened(process / "fd")
+        opened = open_files(process)
         if opened is None:
             hidden += 1
             continue
@@ -67,23 +67,6 @@ def find_holders(proc: Path, devices: Collection[str], *, own_pid: int | None = 
     return Holders({device: tuple(those) for device, those in found.items()}, hidden)
 
 
-def _opened(folder: Path) -> set[str] | None:
-    """Return what the links of a process point to; None if we may not look. One that has ended holds nothing."""
-    targets = set()
-    try:
-        links = list(folder.iterdir())
-    except PermissionError:
-        return None
-    except OSError:
-        return set()
-    for link in links:
-        try:
-            targets.add(str(link.readlink()))
-        except OSError:  # closed meanwhile
-            continue
-    return targets
-
-
 def _holder(process: Path) -> Holder:
     unit = _SYSTEM_UNIT.search(text_of(process / "cgroup"))
-    return Holder(int(process.name), text_of(process / "comm") or "a program", unit[1] if unit else "")
+    return Holder(int(process.name), program_of(process) or "a program", unit[1] if unit else "")

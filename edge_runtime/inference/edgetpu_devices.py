@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_runtime.errors import BackendMissingError
+from edge_runtime.openfiles import open_files, processes, program_of
 
 log = logging.getLogger(__name__)
 
@@ -143,20 +144,10 @@ def users_of(node: Path, root: Path = Path("/")) -> list[str]:
     """Return who holds the device's file open, as "python3 (process 812)"; of others' processes only root is told."""
     held = "/" + str(node.relative_to(root))
     return [
-        f"{_text(process / 'comm') or '?'} (process {process.name})"
-        for process in sorted((root / "proc").glob("[0-9]*"), key=lambda one: int(one.name))
-        if held in _opened_by(process)
+        f"{program_of(process) or '?'} (process {process.name})"
+        for process in processes(root / "proc")
+        if held in (open_files(process) or ())
     ]
-
-
-def _opened_by(process: Path) -> set[str]:
-    """Return the files that a process holds open; none of one that has ended or is somebody else's."""
-    opened = set()
-    with suppress(OSError):
-        for link in (process / "fd").iterdir():
-            with suppress(OSError):  # closed meanwhile, as is the one that lists the folder
-                opened.add(str(link.readlink()))
-    return opened
 
 
 def port_speed(device: EdgeTpu, root: Path = Path("/")) -> int | None:
