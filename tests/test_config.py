@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_runtime import config
+from edge_runtime import config, values
 from edge_runtime.config import FIELDS, Config, load
 from edge_runtime.errors import ConfigError
 from edge_runtime.inference import BACKENDS
@@ -131,7 +131,7 @@ def test_a_video_cannot_be_appended_to(tmp_path: Path) -> None:
 
 def test_the_names_in_the_table_are_those_that_exist() -> None:
     """config may not import inference, so the two lists are compared here."""
-    assert set(config.BACKEND_NAMES) == {"auto", *BACKENDS}
+    assert set(values.BACKEND_NAMES) == {"auto", *BACKENDS}
     assert set(config.ENGINE_NAMES) == {"auto", *ENGINES}
 
 

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "edge_runtime"
 
-LEAVES = {"errors", "clock", "frame", "detections", "filelock", "openfiles", "tornline"}
+LEAVES = {"errors", "clock", "frame", "detections", "filelock", "openfiles", "tornline", "values"}
 CARRIERS = {"result", "handover", "linefile", "wholefile", "bundled", "onnxgraph", "notify"}  # may use the leaves
 MIDDLE = {"config", "capture", "vision", "inference", "decoding", "model", "drawing", "outputs", "telemetry"}
 MAY_USE_VISION = {"decoding", "model"}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from edge_runtime.cli.help import terminal_width
 from edge_runtime.cli.settings import checked
 from edge_runtime.cli.streams import show
-from edge_runtime.config import path
+from edge_runtime.values import path
 
 if TYPE_CHECKING:
     from edge_runtime.compare.advise import Hardware, Measurements, Rule

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from edge_runtime.cli.settings import GROUPS, add_settings, checked, load_settings
 from edge_runtime.cli.streams import show
-from edge_runtime.config import Config, number, whole
+from edge_runtime.config import Config
 from edge_runtime.errors import CaptureError
+from edge_runtime.values import number, whole
 
 if TYPE_CHECKING:
     from edge_runtime.capture import FrameSource

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from edge_runtime.cli.progress import Tick, interruptible, progress
 from edge_runtime.cli.settings import add_settings, checked, load_settings
 from edge_runtime.cli.streams import show, tell
-from edge_runtime.config import Config, path, whole
+from edge_runtime.config import Config
 from edge_runtime.errors import ConfigError
+from edge_runtime.values import path, whole
 from edge_runtime.wholefile import check_output, write_whole
 
 if TYPE_CHECKING:

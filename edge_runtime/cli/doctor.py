@@ -16,8 +16,8 @@ from edge_runtime import __version__
 from edge_runtime.cli.help import terminal_width
 from edge_runtime.cli.settings import add_settings, checked, load_settings
 from edge_runtime.cli.streams import show
-from edge_runtime.config import number
 from edge_runtime.errors import ConfigError
+from edge_runtime.values import number
 
 if TYPE_CHECKING:
     from edge_runtime.doctor.finding import Finding, Report

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from edge_runtime.cli.progress import interruptible, progress
 from edge_runtime.cli.settings import GROUPS, add_settings, checked, load_settings
 from edge_runtime.cli.streams import show
-from edge_runtime.config import STDOUT, Config, number, path, whole
+from edge_runtime.config import STDOUT, Config
 from edge_runtime.errors import ConfigError
+from edge_runtime.values import number, path, whole
 from edge_runtime.wholefile import check_output, write_whole
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from edge_runtime.cli.settings import checked
 from edge_runtime.cli.streams import show, tell
-from edge_runtime.config import path
 from edge_runtime.errors import ConfigError, ModelError
+from edge_runtime.values import path
 from edge_runtime.wholefile import check_output, write_whole
 
 if TYPE_CHECKING:

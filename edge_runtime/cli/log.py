@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from edge_runtime.cli.settings import checked
 from edge_runtime.cli.streams import show, show_lines, tell
-from edge_runtime.config import path
 from edge_runtime.errors import ConfigError
+from edge_runtime.values import path
 
 if TYPE_CHECKING:
     from edge_runtime.logbook.reading import Line

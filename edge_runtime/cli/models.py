@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from edge_runtime.cli.settings import checked
 from edge_runtime.cli.streams import show
-from edge_runtime.config import path
 from edge_runtime.errors import ConfigError, ModelError, OutputError
+from edge_runtime.values import path
 
 if TYPE_CHECKING:
     from edge_runtime.registry.entries import Entry

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from edge_runtime.cli.progress import Tick, interruptible, progress
 from edge_runtime.cli.settings import checked
 from edge_runtime.cli.streams import show
-from edge_runtime.config import number, path, text, whole
 from edge_runtime.errors import ConfigError, EdgeRuntimeError, OptimizeError
+from edge_runtime.values import number, path, text, whole
 
 if TYPE_CHECKING:
     from edge_runtime.optimize.convert import Converted

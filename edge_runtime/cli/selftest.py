@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from edge_runtime.cli.settings import GROUPS, add_settings, checked, load_settings
 from edge_runtime.cli.streams import show, tell
-from edge_runtime.config import Config, number, path, text, whole
+from edge_runtime.config import Config
+from edge_runtime.values import number, path, text, whole
 
 if TYPE_CHECKING:
     from edge_runtime.detector import Detector

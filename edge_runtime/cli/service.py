@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 from edge_runtime.cli.settings import checked
 from edge_runtime.cli.streams import show
-from edge_runtime.config import path
 from edge_runtime.errors import ConfigError, OutputError
+from edge_runtime.values import path
 
 USAGE = "install|uninstall|status|logs [--name NAME] [--config FILE] [FLAG ...]"
 FLAGS = {"install": ("config", "no_start", "print"), "uninstall": (), "status": (), "logs": ("lines", "follow")}

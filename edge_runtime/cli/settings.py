@@ -7,8 +7,9 @@ import os
 from collections.abc import Collection
 from typing import Any
 
-from edge_runtime.config import FIELDS, Config, Effective, Parser, load, path, switch
+from edge_runtime.config import FIELDS, Config, Effective, load
 from edge_runtime.errors import ConfigError
+from edge_runtime.values import Parser, path, switch
 
 GROUPS = {
     "model": (

@@ -20,8 +20,8 @@ from edge_runtime.cli.compare import (
 )
 from edge_runtime.cli.settings import add_settings, checked, load_settings
 from edge_runtime.cli.streams import show, tell
-from edge_runtime.config import number, path, whole
 from edge_runtime.errors import ConfigError, ModelError
+from edge_runtime.values import number, path, whole
 
 if TYPE_CHECKING:
     from edge_runtime.compare.accuracy import Pictures
